@@ -1,0 +1,1 @@
+"""What the daemon does: contacts, invoices, payments. No Redis, no Dramatiq."""

@@ -1,0 +1,187 @@
+"""At the door: an entry of the stream becomes an inbox row and an answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from core import answers
+from core.clock import Clock
+from core.db import inbox, outbox
+from core.db.database import transaction
+from core.db.models import Inbox
+from core.errors import Refused
+from core.messages import (
+    Envelope,
+    canonical,
+    hash_of,
+    read_envelope,
+    read_json,
+    validated,
+)
+from core.metrics import Metrics
+from core.registry import Registry
+from core.settings import Settings
+
+log = structlog.get_logger()
+
+#: How much of an unreadable entry is kept for the person who looks into it.
+KEPT_OF_MALFORMED = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stream entry; ``raw`` is None where the field ``event`` is missing."""
+
+    entry_id: str
+    raw: bytes | None
+
+
+class Door:
+    """Accepts or rejects what the platform sends."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, clock: Clock, metrics: Metrics
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.clock = clock
+        self.metrics = metrics
+
+    def accept(self, entries: Sequence[Entry]) -> list[int]:
+        """Commit the entries and their answers in one transaction.
+
+        Returns:
+            The inbox rows that are to be handled.
+        """
+        with transaction():
+            taken = [self._take(entry) for entry in entries]
+        return [row_id for row_id in taken if row_id is not None]
+
+    def _take(self, entry: Entry) -> int | None:
+        parsed: dict[str, object] = {}
+        try:
+            parsed = self._parse(entry)
+            envelope = read_envelope(parsed)
+            tenant = self._tenant(envelope)
+            self._check(envelope)
+        except Refused as refusal:
+            self._reject(entry, parsed, refusal)
+            return None
+        return self._add(envelope, tenant)
+
+    def _parse(self, entry: Entry) -> dict[str, object]:
+        most = self.settings.bus.message_max_bytes
+        if entry.raw is None:
+            raise Refused("the entry has no field `event`", "event")
+        if len(entry.raw) > most:
+            raise Refused(f"{len(entry.raw)} bytes; at most {most} are read", "event")
+        return read_json(entry.raw)
+
+    def _tenant(self, envelope: Envelope) -> str:
+        tenant = envelope.tenant or self.settings.sole_tenant
+        if tenant is None:
+            raise Refused("needed, because there are several", "tenant")
+        if tenant not in self.settings.tenants:
+            raise Refused(f"no tenant {tenant}", "tenant")
+        return tenant
+
+    def _check(self, envelope: Envelope) -> None:
+        """Its type has an owner, and its data is what the owner's model asks for."""
+        owned = self.registry.rule_for(envelope.type)
+        if owned is None:
+            raise Refused(f"no workflow handles {envelope.type}", "type")
+        validated(owned[1].model, envelope.data)
+
+    def _add(self, envelope: Envelope, tenant: str) -> int | None:
+        now = self.clock.now()
+        body = canonical(envelope.model_dump(mode="json"))
+        row = inbox.add_accepted(envelope, tenant, body, now)
+        if row is None:
+            self._repeat(envelope)
+            return None
+        outbox.say([answers.accepted(row)], tenant=tenant, at=now, answers=row)
+        self._count("accepted", row)
+        return int(row.id)
+
+    def _repeat(self, envelope: Envelope) -> None:
+        """The same id again: the same answers, unless something else is asked."""
+        first = inbox.find(envelope.source, envelope.id)
+        if first is None:
+            raise LookupError(f"inbox row of {envelope.id} is gone")
+        if first.content_hash == envelope.content_hash:
+            outbox.say_again(first)
+            self._count("repeated", first)
+            return
+        other = f"{envelope.id}#{envelope.content_hash[:12]}"
+        refusal = Refused("this id was used for another message", "id")
+        body = canonical(envelope.model_dump(mode="json"))
+        key = (envelope.source, other)
+        self._store_rejected(
+            key, envelope.content_hash, body, refusal, envelope.model_dump()
+        )
+
+    def _reject(
+        self, entry: Entry, parsed: dict[str, object], refusal: Refused
+    ) -> None:
+        raw = entry.raw or b""
+        message_id, source = parsed.get("id"), parsed.get("source")
+        if _is_key(message_id) and _is_key(source):
+            key = (str(source), str(message_id))
+        else:
+            key = (self.settings.bus.stream_in, entry.entry_id)
+        content_hash = hash_of(parsed or raw.hex())
+        first = inbox.find(*key)
+        if first is not None and first.content_hash == content_hash:
+            outbox.say_again(first)
+            self._count("repeated", first)
+            return
+        if first is not None:
+            key = (key[0], f"{key[1]}#{content_hash[:12]}")
+        body = raw[:KEPT_OF_MALFORMED].decode(errors="replace").replace("\0", "\ufffd")
+        self._store_rejected(key, content_hash, body, refusal, parsed)
+
+    def _store_rejected(
+        self,
+        key: tuple[str, str],
+        content_hash: str,
+        body: str,
+        refusal: Refused,
+        parsed: Mapping[str, object],
+    ) -> None:
+        """Keep it with as much of its envelope as could be read, and answer."""
+        now = self.clock.now()
+        source, message_id = key[0], key[1][:255]
+        row = inbox.add_rejected(
+            source,
+            message_id,
+            content_hash,
+            body,
+            now,
+            type=_key_or_none(parsed.get("type")),
+            subject=_key_or_none(parsed.get("subject")),
+        ) or inbox.find(source, message_id)
+        if row is None:
+            raise LookupError(f"inbox row of {message_id} is gone")
+        reply_to = _key_or_none(parsed.get("id"))
+        answer = answers.rejected(row, refusal, message_id=reply_to)
+        outbox.say([answer], tenant=None, at=now, answers=row)
+        self._count("rejected", row, field=refusal.field, reason=refusal.reason)
+
+    def _count(self, outcome: str, row: Inbox, **more: object) -> None:
+        self.metrics.messages_in.labels(outcome).inc()
+        log.info(
+            "message.taken",
+            outcome=outcome,
+            message_id=row.message_id,
+            type=row.type,
+            **more,
+        )
+
+
+def _key_or_none(value: object) -> str | None:
+    return str(value) if _is_key(value) else None
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255 and "\0" not in value

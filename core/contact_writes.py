@@ -1,0 +1,142 @@
+"""Creating contacts: ContactNumber is the member's id, up to fifty in a call."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from core import contacts
+from core.calls import Slot, XeroAnswer
+from core.clock import Clock
+from core.db import writes
+from core.db.models import Intent, Write
+from core.db.writes import WriteState
+from core.members import Address, Member
+from core.messages import canonical
+from core.paging import Place, read_page
+from core.quota import Purpose
+from core.settings import Settings
+from core.waking import LaneName, Waker
+from core.writing import ABSENT, Outcome, Prepared
+from core.xero_json import contact as parse_contact
+from core.xero_json import errors as errors_of
+
+#: What Xero says when another active contact has the name (facts/xero.md, section 5).
+NAME_TAKEN = "already assigned to another contact"
+
+#: Xero's limit for a contact's name.
+NAME_LENGTH = 255
+
+#: A look-up reads the contacts that changed since a little before the call.
+BEFORE_THE_CALL = timedelta(minutes=1)
+
+
+class CreateContacts:
+    """Implements ``core.writing.WriteKind``."""
+
+    name = LaneName.CONTACTS.value
+    purpose = Purpose.BULK
+    batch = 50
+
+    def __init__(self, settings: Settings, waker: Waker, clock: Clock) -> None:
+        self.settings = settings
+        self.waker = waker
+        self.clock = clock
+
+    def check(self, tenant: str) -> None:
+        """Nothing but the quota limits contacts."""
+
+    def allot(self, tenant: str, elements: Sequence[Write]) -> Mapping[int, str]:
+        return {}
+
+    def prepare(
+        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
+    ) -> Prepared:
+        body = {"Contacts": [self._body(element) for element in elements]}
+        return Prepared("PUT", "Contacts", canonical(body).encode())
+
+    def outcomes(
+        self, elements: Sequence[Write], answer: XeroAnswer
+    ) -> Mapping[int, Outcome]:
+        by_number = {
+            raw.get("ContactNumber"): raw for raw in answer.json.get("Contacts") or []
+        }
+        return {
+            element.id: _outcome(by_number[element.key])
+            for element in elements
+            if element.key in by_number
+        }
+
+    def look_up(
+        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+    ) -> Mapping[int, Outcome]:
+        """One read of what changed since; Xero can't filter by ContactNumber."""
+        since = (intent.sent_at or intent.created_at) - BEFORE_THE_CALL
+        page = read_page(slot, "look_up_contacts", "Contacts", Place(since), {})
+        by_number = {raw.get("ContactNumber"): raw for raw in page.rows}
+        return {
+            element.id: Outcome(record=parse_contact(by_number[element.key]))
+            if element.key in by_number
+            else ABSENT
+            for element in elements
+        }
+
+    def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
+        if not outcome.errors:
+            contacts.created(element.tenant, element.key, outcome.record, now)
+            writes.finish(element, WriteState.DONE)
+        elif NAME_TAKEN in outcome.errors[0] and "name" not in element.data:
+            name = self._other_name(element)
+            writes.due_again(element, now, data={**element.data, "name": name})
+        else:
+            reason = "; ".join(outcome.errors)
+            writes.finish(element, WriteState.REFUSED, reason)
+            contacts.refused_by_xero(element.tenant, _member(element), reason, now)
+
+    def recorded(
+        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+    ) -> None:
+        for tenant in {element.tenant for element, _ in outcomes}:
+            self.waker.lane(tenant, LaneName.INVOICES)
+        self.waker.relay()
+
+    def _body(self, element: Write) -> dict[str, Any]:
+        member = _member(element)
+        body: dict[str, Any] = {
+            "ContactNumber": member.id,
+            "Name": element.data.get("name", member.name),
+            "EmailAddress": member.email,
+        }
+        if member.phone:
+            body["Phones"] = [{"PhoneType": "DEFAULT", "PhoneNumber": member.phone}]
+        if member.address:
+            body["Addresses"] = [_address(member.address)]
+        if member.tax_number:
+            body["TaxNumber"] = member.tax_number
+        return body
+
+    def _other_name(self, element: Write) -> str:
+        """The newcomer's name where Xero has another contact of the same name."""
+        member = _member(element)
+        pattern = self.settings.tenants[element.tenant].name_taken
+        return pattern.format(name=member.name, member_id=member.id)[:NAME_LENGTH]
+
+
+def _outcome(raw: Mapping[str, Any]) -> Outcome:
+    return Outcome(record=parse_contact(raw), errors=errors_of(raw))
+
+
+def _member(element: Write) -> Member:
+    return Member.model_validate(element.data["member"])
+
+
+def _address(address: Address) -> dict[str, str]:
+    parts = {
+        "AddressType": "STREET",
+        "AddressLine1": address.line1,
+        "AddressLine2": address.line2,
+        "City": address.city,
+        "Region": address.region,
+        "PostalCode": address.postal_code,
+        "Country": address.country,
+    }
+    return {name: value for name, value in parts.items() if value}

@@ -1,0 +1,175 @@
+"""Which contact an invoice goes on: known, found, to be created, or for a person."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from core import answers
+from core.contact_matching import (
+    Ambiguous,
+    Matched,
+    MatchRule,
+    MirrorContact,
+    NoMatch,
+    match,
+)
+from core.db import contacts, invoices, outbox, problems, writes
+from core.db.invoices import InvoiceState
+from core.db.models import Invoice
+from core.members import Member
+from core.waking import LaneName
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Creating:
+    """A contact is being created; the invoice waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A person must say which contact it is."""
+
+    cause: str
+    reason: str
+
+
+Resolution = Known | Creating | Undecided
+
+
+def resolve(tenant: str, member: Member, now: datetime) -> Resolution:
+    """Decide, and write the decision down, in the caller's transaction."""
+    decision = _decide(tenant, member)
+    match decision:
+        case Matched(contact, rule):
+            evidence = {"contact": _evidence(contact)}
+            linked = rule is MatchRule.LINK or contacts.link(
+                tenant, member.id, contact.contact_id, rule, evidence, now
+            )
+            if linked:
+                problems.close_problem(_cause(tenant, member), now)
+                return Known(contact.contact_id)
+            return _undecided(tenant, member, Ambiguous((contact,), rule, "taken"), now)
+        case NoMatch():
+            data = {"member": member.model_dump(mode="json")}
+            writes.add(tenant, LaneName.CONTACTS, member.id, now, data=data)
+            return Creating()
+        case Ambiguous():
+            return _undecided(tenant, member, decision, now)
+
+
+def created(tenant: str, member_id: str, contact: MirrorContact, now: datetime) -> None:
+    """A contact has been created for this member: whatever waited for it is ready."""
+    contacts.put(tenant, [contact])
+    evidence = {"contact": _evidence(contact)}
+    contacts.link(
+        tenant, member_id, contact.contact_id, MatchRule.CREATED, evidence, now
+    )
+    for invoice in invoices.of_payer(tenant, member_id, InvoiceState.WAITING):
+        make_ready(invoice, contact.contact_id, now)
+
+
+def make_ready(invoice: Invoice, contact_id: str, due_at: datetime) -> None:
+    """The contact is known: the invoice can be raised, not before its day."""
+    raise_at = max(due_at, invoice.raise_at) if invoice.raise_at else due_at
+    invoices.change(invoice, state=InvoiceState.READY, contact_id=contact_id)
+    writes.add(
+        invoice.tenant, LaneName.INVOICES, str(invoice.id), raise_at, invoice=invoice
+    )
+
+
+def hold(invoice: Invoice, cause: str, reason: str, now: datetime) -> None:
+    """The invoice waits for a person, and the platform is told."""
+    invoices.change(invoice, state=InvoiceState.HELD)
+    row = invoice.asked_by
+    if row is not None:
+        answer = answers.held(row, cause, reason)
+        outbox.say([answer], tenant=invoice.tenant, at=now, answers=row)
+
+
+def refused_by_xero(tenant: str, member: Member, reason: str, now: datetime) -> None:
+    """Xero will not have this contact: its invoices wait for a person."""
+    cause = _cause(tenant, member)
+    problems.open_problem(
+        "contact_refused",
+        cause,
+        f"Xero refuses the contact of member {member.id}: {reason}",
+        now,
+        tenant=tenant,
+    )
+    for invoice in invoices.of_payer(tenant, member.id, InvoiceState.WAITING):
+        hold(invoice, cause, reason, now)
+
+
+def release_decided(tenant: str, now: datetime) -> int:
+    """After the mirror has changed: held invoices whose contact is clear go on.
+
+    Returns:
+        How many members were decided.
+    """
+    decided = 0
+    for held in invoices.held_payers(tenant):
+        member = Member.model_validate(held.payer)
+        resolution = resolve(tenant, member, now)
+        if isinstance(resolution, Undecided):
+            continue
+        decided += 1
+        for invoice in invoices.of_payer(tenant, member.id, InvoiceState.HELD):
+            if isinstance(resolution, Known):
+                make_ready(invoice, resolution.contact_id, now)
+            else:
+                invoices.change(invoice, state=InvoiceState.WAITING)
+    return decided
+
+
+def _decide(tenant: str, member: Member) -> Matched | Ambiguous | NoMatch:
+    linked_to = contacts.link_of(tenant, member.id)
+    found = contacts.candidates(
+        tenant,
+        member_id=member.id,
+        email_key=member.email.strip().casefold(),
+        contact_id=linked_to,
+    )
+    taken = contacts.member_of(tenant, [contact.contact_id for contact in found])
+    return match(member, found, linked_to, taken)
+
+
+def _undecided(
+    tenant: str, member: Member, decision: Ambiguous, now: datetime
+) -> Undecided:
+    cause = _cause(tenant, member)
+    count = len(decision.candidates)
+    reason = {
+        "several": f"{count} contacts fit member {member.id} by {decision.rule}",
+        "archived": f"the contact of member {member.id} is archived",
+        "taken": f"the contact that fits member {member.id} is another member's",
+    }[decision.reason]
+    candidates = [_evidence(contact) for contact in decision.candidates]
+    problems.open_problem(
+        "contact_undecided",
+        cause,
+        reason,
+        now,
+        tenant=tenant,
+        detail={"rule": decision.rule, "candidates": candidates},
+    )
+    return Undecided(cause, reason)
+
+
+def _cause(tenant: str, member: Member) -> str:
+    return f"contact:{tenant}:{member.id}"
+
+
+def _evidence(contact: MirrorContact) -> Mapping[str, str]:
+    return {
+        "contact_id": contact.contact_id,
+        "name": contact.name,
+        "email": contact.email,
+        "contact_number": contact.contact_number,
+        "account_number": contact.account_number,
+        "status": contact.status,
+    }

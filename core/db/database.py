@@ -1,0 +1,173 @@
+"""Opening the database, transactions, and the schema's age."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from peewee import Database, OperationalError, PostgresqlDatabase, SqliteDatabase
+from playhouse.migrations import Runner
+
+from core.db.models import proxy
+from core.errors import BooksUnusable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+#: RETURNING tells an insert from a conflict; SQLite has it since this version.
+SQLITE_AT_LEAST = (3, 35, 0)
+
+#: WAL lets readers read while one writes; FULL survives a power cut; ten seconds for a
+#: lock because a checkpoint on a slow disk takes seconds (facts/engine.md, 4.4).
+_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "foreign_keys": 1,
+    "busy_timeout": 10_000,
+    "cache_size": -8_000,
+}
+
+
+class Connections:
+    """Remembers every thread's connection, so that all can be closed at the end."""
+
+    def __init__(self) -> None:
+        self._open: list[Any] = []
+        self._lock = threading.Lock()
+
+    def add(self, connection: Any) -> Any:
+        with self._lock:
+            self._open.append(connection)
+        return connection
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+
+
+class SqliteBooks(SqliteDatabase):
+    """SQLite; every transaction takes the write lock at its beginning.
+
+    A deferred read-modify-write failed 969 times in 1,200 (facts/engine.md, 4.4).
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path,
+            pragmas=_PRAGMAS,
+            lock_type="IMMEDIATE",
+            returning_clause=True,
+            timeout=10,
+            check_same_thread=False,
+        )
+        self.connections = Connections()
+        # SQLite has one writer at a time and lets the others poll with growing sleeps:
+        # sixteen threads then spend nine tenths of their time asleep. Within a process
+        # they queue here instead.
+        self.turn: AbstractContextManager[Any] = threading.RLock()
+
+    def _connect(self) -> Any:
+        return self.connections.add(super()._connect())  # type: ignore[misc]
+
+
+class PostgresBooks(PostgresqlDatabase):
+    """PostgreSQL through psycopg 3."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, prefer_psycopg3=True)
+        self.connections = Connections()
+        self.turn: AbstractContextManager[Any] = nullcontext()
+
+    def _connect(self) -> Any:
+        return self.connections.add(super()._connect())  # type: ignore[misc]
+
+
+def open_books(url: str) -> Database:
+    """Bind every table to this database.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://…``.
+
+    Raises:
+        BooksUnusable: the URL is of neither kind, or SQLite is too old.
+    """
+    database: Database
+    if url.startswith("sqlite:///"):
+        if sqlite3.sqlite_version_info < SQLITE_AT_LEAST:
+            raise BooksUnusable(f"SQLite {sqlite3.sqlite_version} is older than 3.35")
+        database = SqliteBooks(url.removeprefix("sqlite:///"))
+    elif url.startswith(("postgresql://", "postgres://")):
+        database = PostgresBooks(url)
+    else:
+        raise BooksUnusable("database_url: neither sqlite:/// nor postgresql://")
+    proxy.initialize(database)
+    return database
+
+
+def close_books() -> None:
+    """Close every thread's connection. Nothing may use the books any more."""
+    database = proxy.obj
+    if database is not None:
+        database.connections.close()
+        proxy.initialize(None)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """One atomic step. Never held across a call to Xero or to a plugin."""
+    with proxy.obj.turn, proxy.atomic():
+        yield
+
+
+def migrate() -> list[str]:
+    """Bring the schema up to date; the names of the scripts that were applied."""
+    with _readable("migrate"):
+        return list(_runner().up())
+
+
+def pending_migrations() -> list[str]:
+    with _readable("read the schema's age"):
+        return [m.name for m in _runner().status() if m.applied is None]
+
+
+def require_schema() -> None:
+    """Refuse books whose schema is not this program's.
+
+    Raises:
+        BooksUnusable: scripts are pending, or some are known only to a newer program.
+    """
+    with _readable("open"):
+        status = _runner().status()
+    pending = [m.name for m in status if m.applied is None]
+    newer = [m.name for m in status if m.path is None]
+    if pending:
+        raise BooksUnusable(
+            f"the schema lacks {', '.join(pending)}; run `settled migrate`"
+        )
+    if newer:
+        raise BooksUnusable(f"the schema is newer than this program: {newer[-1]}")
+
+
+def check_writable() -> str | None:
+    """None if a write gets through, else what hinders it."""
+    try:
+        with transaction():
+            proxy.execute_sql("SELECT 1").fetchone()
+    except OperationalError as error:
+        return f"database: {type(error).__name__}"
+    return None
+
+
+def _runner() -> Runner:
+    return Runner(proxy.obj, str(MIGRATIONS))
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise BooksUnusable(f"can't {what} the database: {error}") from error

@@ -1,0 +1,152 @@
+"""Messages from the platform."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from core.db.models import Inbox
+from core.messages import Envelope
+
+#: A row that was woken is not woken again for so long.
+WAKE_AGAIN_AFTER = timedelta(seconds=10)
+
+
+class InboxState(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    HELD = "held"
+    DONE = "done"
+
+
+def add_accepted(
+    envelope: Envelope, tenant: str, body: str, now: datetime
+) -> Inbox | None:
+    """A new message, due at once and woken now; None if its id is already here."""
+    return _insert(
+        source=envelope.source,
+        message_id=envelope.id,
+        content_hash=envelope.content_hash,
+        type=envelope.type,
+        subject=envelope.subject,
+        tenant=tenant,
+        body=body,
+        state=InboxState.ACCEPTED,
+        received_at=now,
+        due_at=now,
+        woken_at=now,
+    )
+
+
+def add_rejected(
+    source: str,
+    message_id: str,
+    content_hash: str,
+    body: str,
+    now: datetime,
+    *,
+    type: str | None,
+    subject: str | None,
+) -> Inbox | None:
+    """A message that was refused at the door; None if its id is already here."""
+    return _insert(
+        source=source,
+        message_id=message_id,
+        content_hash=content_hash,
+        type=type,
+        subject=subject,
+        body=body,
+        state=InboxState.REJECTED,
+        received_at=now,
+    )
+
+
+def _insert(**values: object) -> Inbox | None:
+    query = Inbox.insert(**values).on_conflict_ignore().returning(Inbox)
+    return next(iter(query.execute()), None)
+
+
+def find(source: str, message_id: str) -> Inbox | None:
+    return Inbox.get_or_none(
+        (Inbox.source == source) & (Inbox.message_id == message_id)
+    )
+
+
+def load(inbox_id: int) -> Inbox:
+    return Inbox.get_by_id(inbox_id)
+
+
+def finish(row_id: int, state: InboxState) -> bool:
+    """It is handled, refused or held; False if somebody else was first."""
+    return bool(
+        Inbox.update(state=state, due_at=None)
+        .where((Inbox.id == row_id) & (Inbox.state == InboxState.ACCEPTED))
+        .execute()
+    )
+
+
+def postpone(row_id: int, until: datetime) -> None:
+    """Not before then; not counted as a failure."""
+    Inbox.update(due_at=until, woken_at=None).where(Inbox.id == row_id).execute()
+
+
+def count_failure(row_id: int, until: datetime) -> None:
+    Inbox.update(due_at=until, woken_at=None, tries=Inbox.tries + 1).where(
+        Inbox.id == row_id
+    ).execute()
+
+
+def wake_due(now: datetime, limit: int = 500) -> list[int]:
+    """Rows that are due and that nobody was told of lately; marks them as woken."""
+    woken_lately = Inbox.woken_at > now - WAKE_AGAIN_AFTER
+    due = (
+        Inbox.select(Inbox.id)
+        .where(
+            (Inbox.state == InboxState.ACCEPTED)
+            & (Inbox.due_at <= now)
+            & (Inbox.woken_at.is_null() | ~woken_lately)
+        )
+        .order_by(Inbox.id)
+        .limit(limit)
+    )
+    ids = [row.id for row in due]
+    if ids:
+        Inbox.update(woken_at=now).where(Inbox.id.in_(ids)).execute()
+    return ids
+
+
+def unhandled(tenant: str, now: datetime) -> int:
+    """How many messages are about to be handled: more work is coming."""
+    query = Inbox.select().where(
+        (Inbox.state == InboxState.ACCEPTED)
+        & (Inbox.due_at <= now)
+        & (Inbox.tenant == tenant)
+    )
+    return int(query.count())
+
+
+def next_due() -> datetime | None:
+    row = (
+        Inbox.select(Inbox.due_at)
+        .where((Inbox.state == InboxState.ACCEPTED) & Inbox.due_at.is_null(False))
+        .order_by(Inbox.due_at)
+        .first()
+    )
+    return row.due_at if row else None
+
+
+def oldest_unfinished() -> datetime | None:
+    row = (
+        Inbox.select(Inbox.received_at)
+        .where(Inbox.state == InboxState.ACCEPTED)
+        .order_by(Inbox.received_at)
+        .first()
+    )
+    return row.received_at if row else None
+
+
+def counts() -> dict[str, int]:
+    states: Sequence[InboxState] = tuple(InboxState)
+    return {
+        state.value: Inbox.select().where(Inbox.state == state).count()
+        for state in states
+    }

@@ -1,0 +1,40 @@
+"""What Redis should still know, kept here in case that it forgets."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from core.db.models import StreamPosition
+from core.db.outbox import entry_id
+
+COUNTER = "relayed"
+GROUP = "group:"
+
+
+def counter() -> int:
+    row = StreamPosition.get_or_none(StreamPosition.name == COUNTER)
+    return int(row.value) if row else 0
+
+
+def note_counter(value: int, now: datetime) -> None:
+    _note(COUNTER, str(value), now)
+
+
+def note_group(group: str, acknowledged: str, now: datetime) -> None:
+    """Every entry up to this one has been acknowledged by the group."""
+    _note(f"{GROUP}{group}", acknowledged, now)
+
+
+def acknowledged(groups: Iterable[str]) -> tuple[int, int]:
+    """Up to which entry every group has acknowledged."""
+    rows = StreamPosition.select().where(
+        StreamPosition.name.in_([f"{GROUP}{group}" for group in groups])
+    )
+    known = {row.name: entry_id(row.value) for row in rows}
+    return min(known.get(f"{GROUP}{group}", (0, 0)) for group in groups)
+
+
+def _note(name: str, value: str, now: datetime) -> None:
+    StreamPosition.insert(name=name, value=value, noted_at=now).on_conflict(
+        conflict_target=[StreamPosition.name],
+        update={StreamPosition.value: value, StreamPosition.noted_at: now},
+    ).execute()

@@ -1,0 +1,46 @@
+"""What needs a person: one open problem per cause."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from core.db.models import Problem
+
+
+def open_problem(
+    kind: str,
+    cause: str,
+    title: str,
+    now: datetime,
+    *,
+    tenant: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Raise it, or count that its cause was seen once more."""
+    seen_again = (
+        Problem.update(seen=Problem.seen + 1, title=title, detail=dict(detail or {}))
+        .where((Problem.cause == cause) & Problem.closed_at.is_null())
+        .execute()
+    )
+    if not seen_again:
+        Problem.create(
+            tenant=tenant,
+            kind=kind,
+            cause=cause,
+            title=title,
+            detail=dict(detail or {}),
+            opened_at=now,
+        )
+
+
+def close_problem(cause: str, now: datetime) -> None:
+    Problem.update(closed_at=now).where(
+        (Problem.cause == cause) & Problem.closed_at.is_null()
+    ).execute()
+
+
+def open_problems(kind: str | None = None) -> list[Problem]:
+    query = Problem.select().where(Problem.closed_at.is_null())
+    if kind is not None:
+        query = query.where(Problem.kind == kind)
+    return list(query.order_by(Problem.id))

@@ -1,0 +1,158 @@
+"""What changes seldom: tenants, reference data, prices, cursors, counted calls."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.db.models import CallCount, Cursor, PriceRow, Reference, Tenant
+from core.drafts import Price, Prices
+
+
+def put_tenant(alias: str, xero_tenant_id: str, name: str, now: datetime) -> None:
+    Tenant.insert(
+        alias=alias, xero_tenant_id=xero_tenant_id, name=name, connected_at=now
+    ).on_conflict(
+        conflict_target=[Tenant.alias],
+        update={
+            Tenant.xero_tenant_id: xero_tenant_id,
+            Tenant.name: name,
+            Tenant.connected_at: now,
+        },
+    ).execute()
+
+
+def tenants() -> list[Tenant]:
+    return list(Tenant.select().order_by(Tenant.alias))
+
+
+def xero_tenant_id(alias: str) -> str | None:
+    row = Tenant.get_or_none(Tenant.alias == alias)
+    return row.xero_tenant_id if row else None
+
+
+def put_reference(tenant: str, kind: str, body: Any, now: datetime) -> None:
+    Reference.insert(tenant=tenant, kind=kind, body=body, read_at=now).on_conflict(
+        conflict_target=[Reference.tenant, Reference.kind],
+        update={Reference.body: body, Reference.read_at: now},
+    ).execute()
+
+
+def get_reference(tenant: str, kind: str) -> Reference | None:
+    return Reference.get_or_none(
+        (Reference.tenant == tenant) & (Reference.kind == kind)
+    )
+
+
+def put_prices(workflow: str, prices: Iterable[Price], now: datetime) -> None:
+    """Add price rows; one for the same sku, day and currency is replaced."""
+    for price in prices:
+        values = {
+            PriceRow.unit_amount: price.unit_amount,
+            PriceRow.account_code: price.account_code,
+            PriceRow.tax_type: price.tax_type,
+            PriceRow.description: price.description,
+            PriceRow.imported_at: now,
+        }
+        PriceRow.insert(
+            {
+                PriceRow.workflow: workflow,
+                PriceRow.sku: price.sku,
+                PriceRow.effective_on: price.effective_on,
+                PriceRow.currency: price.currency,
+                **values,
+            }
+        ).on_conflict(
+            conflict_target=[
+                PriceRow.workflow,
+                PriceRow.sku,
+                PriceRow.effective_on,
+                PriceRow.currency,
+            ],
+            update=values,
+        ).execute()
+
+
+def prices(workflow: str) -> Prices:
+    rows = PriceRow.select().where(PriceRow.workflow == workflow)
+    return Prices(workflow, tuple(_price(row) for row in rows))
+
+
+def all_prices() -> list[tuple[str, Price]]:
+    query = PriceRow.select().order_by(
+        PriceRow.workflow, PriceRow.sku, PriceRow.effective_on
+    )
+    return [(row.workflow, _price(row)) for row in query]
+
+
+def _price(row: PriceRow) -> Price:
+    return Price(
+        sku=row.sku,
+        effective_on=row.effective_on,
+        currency=row.currency,
+        unit_amount=row.unit_amount,
+        account_code=row.account_code,
+        tax_type=row.tax_type,
+        description=row.description,
+    )
+
+
+def cursor(tenant: str, resource: str) -> datetime | None:
+    row = Cursor.get_or_none((Cursor.tenant == tenant) & (Cursor.resource == resource))
+    return row.read_until if row else None
+
+
+def move_cursor(tenant: str, resource: str, to: datetime) -> None:
+    Cursor.insert(tenant=tenant, resource=resource, read_until=to).on_conflict(
+        conflict_target=[Cursor.tenant, Cursor.resource],
+        update={Cursor.read_until: to},
+    ).execute()
+
+
+def count_call(tenant: str, purpose: str, kind: str, status: str, at: datetime) -> None:
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    CallCount.insert(
+        tenant=tenant,
+        hour=hour,
+        purpose=purpose,
+        kind=kind,
+        status=status,
+        calls=1,
+        last_at=at,
+    ).on_conflict(
+        conflict_target=[
+            CallCount.tenant,
+            CallCount.hour,
+            CallCount.purpose,
+            CallCount.kind,
+            CallCount.status,
+        ],
+        update={CallCount.calls: CallCount.calls + 1, CallCount.last_at: at},
+    ).execute()
+
+
+def calls(since: datetime | None = None) -> Sequence[CallCount]:
+    query = CallCount.select()
+    if since is not None:
+        query = query.where(CallCount.hour >= since)
+    return list(query.order_by(CallCount.hour, CallCount.purpose, CallCount.kind))
+
+
+def calls_within(tenant: str, kind: str, status: str, now: datetime) -> int:
+    """Calls of a kind that ended so in the last 24 hours, counted by whole hours."""
+    rows = CallCount.select().where(
+        (CallCount.tenant == tenant)
+        & (CallCount.kind == kind)
+        & (CallCount.status == status)
+        & (CallCount.hour > now - timedelta(hours=24))
+    )
+    return sum(row.calls for row in rows)
+
+
+def last_call_at(tenant: str) -> datetime | None:
+    row = (
+        CallCount.select(CallCount.last_at)
+        .where(CallCount.tenant == tenant)
+        .order_by(CallCount.last_at.desc())
+        .first()
+    )
+    return row.last_at if row else None

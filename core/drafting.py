@@ -1,0 +1,199 @@
+"""A draft becomes an invoice row: once for each subject and charge."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from core import answers, contacts, invoice_messages
+from core.business_days import start_of
+from core.db import inbox, invoices, outbox
+from core.db.database import transaction
+from core.db.inbox import InboxState
+from core.db.invoices import ENDED, InvoiceState
+from core.db.models import Inbox, Invoice, InvoiceSubject
+from core.drafts import InvoiceDraft, Line, Settles, total_of
+from core.errors import Refused, VersionMoved
+from core.messages import hash_of
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the tenant's organisation contributes to a draft."""
+
+    zone: ZoneInfo
+    rates: Mapping[str, Decimal]
+    accounts: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Charge:
+    """One thing to be settled, and what was invoiced for it before."""
+
+    settles: Settles
+    content_hash: str
+    before: InvoiceSubject | None
+
+
+def commit_draft(
+    row: Inbox, workflow: str, draft: InvoiceDraft, setup: Setup, now: datetime
+) -> Invoice | None:
+    """Write the invoice and the answer; a repeat is answered with the first invoice.
+
+    Returns:
+        The invoice if its total is zero: its action is to follow at once.
+
+    Raises:
+        Refused: a charge was invoiced before with other content, or can't be booked.
+        VersionMoved: another message for the same subject was faster.
+    """
+    _check_codes(draft, setup)
+    total = total_of(draft, setup.rates)
+    with transaction():
+        if not inbox.finish(row.id, InboxState.DONE):
+            return None
+        charges = [_charge(row.tenant, workflow, draft, s) for s in draft.settles]
+        first = _invoiced_before(charges, draft)
+        if first is not None:
+            _answer_repeat(row, first, now)
+            return None
+        invoice = _add_invoice(row, workflow, draft, total, setup, now)
+        for charge in charges:
+            _add_subject(invoice, charge)
+        if total == 0:
+            return invoice
+        _give_contact(invoice, draft, now)
+    return None
+
+
+def _check_codes(draft: InvoiceDraft, setup: Setup) -> None:
+    for line in draft.lines:
+        if line.account_code not in setup.accounts:
+            raise Refused(f"account code {line.account_code} is unknown to Xero")
+    if len(draft.settles) != len({(s.subject, s.charge) for s in draft.settles}):
+        raise Refused("the same subject stands there twice", "data.items")
+
+
+def _charge(
+    tenant: str, workflow: str, draft: InvoiceDraft, settles: Settles
+) -> _Charge:
+    content = hash_of(
+        {
+            "payer": draft.payer.id,
+            "currency": draft.currency,
+            "due_on": draft.due_on,
+            "lines": [_line_data(line) for line in settles.lines],
+        }
+    )
+    before = invoices.latest_round(tenant, workflow, settles.subject, settles.charge)
+    return _Charge(settles, content, before)
+
+
+def _invoiced_before(charges: Sequence[_Charge], draft: InvoiceDraft) -> Invoice | None:
+    """The invoice that already settles all of this; None: it is new."""
+    standing = {
+        _key(charge): before
+        for charge in charges
+        if (before := charge.before) is not None and not _anew(before, draft)
+    }
+    if not standing:
+        return None
+    for charge in charges:
+        before = standing.get(_key(charge))
+        if before is not None and charge.content_hash != before.content_hash:
+            raise Refused(
+                f"{before.charge} of {before.subject} was invoiced before with other "
+                "content",
+                "subject",
+            )
+    first = next(iter(standing.values()))
+    is_same = len({before.invoice_id for before in standing.values()}) == 1
+    if len(standing) < len(charges) or not is_same:
+        raise Refused(
+            f"{first.subject} was invoiced before, others were not", "data.items"
+        )
+    return first.invoice
+
+
+def _key(charge: _Charge) -> tuple[str, str]:
+    return charge.settles.subject, charge.settles.charge
+
+
+def _anew(before: InvoiceSubject, draft: InvoiceDraft) -> bool:
+    """The earlier invoice is gone, and raising another was asked for."""
+    return draft.reissue and InvoiceState(before.invoice.state) in ENDED
+
+
+def _answer_repeat(row: Inbox, first: Invoice, now: datetime) -> None:
+    summary = invoice_messages.summary(first)
+    answer = answers.done(row, "already_invoiced", summary)
+    outbox.say([answer], tenant=row.tenant, at=now, answers=row)
+
+
+def _add_invoice(
+    row: Inbox,
+    workflow: str,
+    draft: InvoiceDraft,
+    total: Decimal,
+    setup: Setup,
+    now: datetime,
+) -> Invoice:
+    return invoices.add(
+        tenant=row.tenant,
+        workflow=workflow,
+        reference=f"{workflow}:{row.subject}"[:255],
+        state=InvoiceState.FREE if total == 0 else InvoiceState.WAITING,
+        payer_member_id=draft.payer.id,
+        payer=draft.payer.model_dump(mode="json"),
+        draft={
+            "amounts": draft.amounts,
+            "due_days": draft.due_days,
+            "due_on": draft.due_on,
+            "lines": [_line_data(line) for line in draft.lines],
+        },
+        currency=draft.currency,
+        total=total,
+        due_on=draft.due_on,
+        raise_at=draft.raise_on and start_of(draft.raise_on, setup.zone),
+        asked_by=row,
+        created_at=now,
+    )
+
+
+def _add_subject(invoice: Invoice, charge: _Charge) -> None:
+    added = invoices.add_subject(
+        tenant=invoice.tenant,
+        workflow=invoice.workflow,
+        subject=charge.settles.subject,
+        charge=charge.settles.charge,
+        round=1 if charge.before is None else charge.before.round + 1,
+        invoice=invoice,
+        member_id=charge.settles.member_id,
+        content_hash=charge.content_hash,
+        details=dict(charge.settles.details),
+    )
+    if not added:
+        raise VersionMoved(f"{charge.settles.subject} was just invoiced")
+
+
+def _give_contact(invoice: Invoice, draft: InvoiceDraft, now: datetime) -> None:
+    resolution = contacts.resolve(invoice.tenant, draft.payer, now)
+    match resolution:
+        case contacts.Known(contact_id):
+            contacts.make_ready(invoice, contact_id, now)
+        case contacts.Undecided(cause, reason):
+            contacts.hold(invoice, cause, reason, now)
+        case contacts.Creating():
+            pass  # made ready when the contact has been created
+
+
+def _line_data(line: Line) -> dict[str, Any]:
+    return {
+        "description": line.description,
+        "quantity": format(line.quantity, "f"),
+        "unit_amount": format(line.unit_amount, "f"),
+        "account_code": line.account_code,
+        "tax_type": line.tax_type,
+    }

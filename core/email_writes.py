@@ -1,0 +1,107 @@
+"""Having Xero e-mail an invoice: one call each, within Xero's e-mails a day."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from core import invoice_messages
+from core.calls import Slot, XeroAnswer, XeroRequest
+from core.clock import Clock
+from core.db import invoices, outbox, problems, reference, writes
+from core.db.models import Intent, Write
+from core.db.writes import WriteState
+from core.errors import XeroWait
+from core.quota import Purpose
+from core.settings import Settings
+from core.waking import LaneName, Waker
+from core.writing import ABSENT, Outcome, Prepared
+from core.xero_json import invoice as parse_invoice
+
+#: The Date header counts whole seconds; the change that the e-mail makes carries a time
+#: up to the end of the second in which Xero answered.
+ECHO_MARGIN = timedelta(seconds=1)
+
+
+class EmailInvoices:
+    """Implements ``core.writing.WriteKind``."""
+
+    name = LaneName.EMAILS.value
+    purpose = Purpose.BULK
+    batch = 1
+
+    def __init__(self, settings: Settings, waker: Waker, clock: Clock) -> None:
+        self.settings = settings
+        self.waker = waker
+        self.clock = clock
+
+    def check(self, tenant: str) -> None:
+        """The day's e-mails are a ledger of their own; whole hours, so never above."""
+        limit = self.settings.quota.emails_per_day
+        if not limit:
+            return
+        now = self.clock.now()
+        sent = reference.calls_within(tenant, f"write_{self.name}", "204", now)
+        if sent >= limit:
+            next_hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(
+                hours=1
+            )
+            raise XeroWait(next_hour, "e-mails of the day")
+
+    def allot(self, tenant: str, elements: Sequence[Write]) -> Mapping[int, str]:
+        return {}
+
+    def prepare(
+        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
+    ) -> Prepared:
+        (element,) = elements
+        return Prepared(
+            "POST", f"Invoices/{writes.xero_ids_of(elements)[element.id]}/Email", b""
+        )
+
+    def outcomes(
+        self, elements: Sequence[Write], answer: XeroAnswer
+    ) -> Mapping[int, Outcome]:
+        return {element.id: Outcome(record=answer.answered_at) for element in elements}
+
+    def look_up(
+        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+    ) -> Mapping[int, Outcome]:
+        """``SentToContact`` says whether it went; only if not is it sent again."""
+        (element,) = elements
+        answer = slot.send(
+            XeroRequest(
+                "look_up_email",
+                "GET",
+                "Invoices",
+                query={"IDs": writes.xero_ids_of(elements)[element.id], "page": "1"},
+            )
+        )
+        seen = [parse_invoice(raw) for raw in answer.json.get("Invoices") or []]
+        was_sent = any(invoice.sent_to_contact for invoice in seen)
+        return {element.id: Outcome(answer.answered_at) if was_sent else ABSENT}
+
+    def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
+        invoice = invoices.lock(element.invoice_id)
+        if outcome.errors:
+            reason = "; ".join(outcome.errors)
+            writes.finish(element, WriteState.REFUSED, reason)
+            problems.open_problem(
+                "email_refused",
+                f"email:{invoice.id}",
+                f"Xero did not e-mail {invoice.number}: {reason}",
+                now,
+                tenant=invoice.tenant,
+            )
+            return
+        writes.finish(element, WriteState.DONE)
+        invoices.note_email(invoice.id, now, outcome.record + ECHO_MARGIN)
+        outbox.say(
+            [invoice_messages.emailed(invoice)],
+            tenant=invoice.tenant,
+            at=now,
+            invoice=invoice,
+        )
+
+    def recorded(
+        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+    ) -> None:
+        self.waker.relay()

@@ -1,0 +1,279 @@
+"""Raising invoices: our own numbers, up to fifty in a call, told apart by number."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from core import answers, invoice_messages
+from core.business_days import day_of, due_on
+from core.calls import Slot, XeroAnswer, XeroRequest
+from core.clock import Clock
+from core.db import invoices, outbox, problems, writes
+from core.db.database import transaction
+from core.db.invoices import InvoiceState
+from core.db.models import Intent, Invoice, Write
+from core.db.writes import WriteState
+from core.facts import XeroInvoice
+from core.messages import canonical
+from core.quota import Purpose
+from core.settings import Settings
+from core.waking import LaneName, Waker
+from core.workflow_settings import WorkflowTables
+from core.writing import ABSENT, Outcome, Prepared
+from core.xero_json import errors as errors_of
+from core.xero_json import invoice as parse_invoice
+
+#: Xero's answer to a PUT with a number that it has (facts/xero.md, section 3).
+NUMBER_TAKEN = "must be unique"
+
+#: Found under our number, and not what we asked for.
+NOT_OURS = "another invoice has this number"
+
+
+class RaiseInvoices:
+    """Implements ``core.writing.WriteKind``."""
+
+    name = LaneName.INVOICES.value
+    purpose = Purpose.BULK
+    batch = 50
+
+    def __init__(
+        self, settings: Settings, tables: WorkflowTables, waker: Waker, clock: Clock
+    ) -> None:
+        self.settings = settings
+        self.tables = tables
+        self.waker = waker
+        self.clock = clock
+
+    def check(self, tenant: str) -> None:
+        """Nothing but the quota limits invoices."""
+
+    def allot(self, tenant: str, elements: Sequence[Write]) -> Mapping[int, str]:
+        """Numbers of the year in which the invoices are sent, for those without."""
+        year = self._today(tenant).year
+        rows = invoices.load_all(element.invoice_id for element in elements)
+        wanted: dict[str, list[int]] = defaultdict(list)
+        for element in elements:
+            row = rows[element.invoice_id]
+            prefix = self.tables.of(row.workflow).number_prefix
+            if not (row.number or "").startswith(f"{prefix}-{year}-"):
+                wanted[prefix].append(element.id)
+        allotted: dict[int, str] = {}
+        for prefix, ids in wanted.items():
+            with transaction():
+                numbers = invoices.take_numbers(tenant, prefix, year, len(ids))
+            allotted.update(zip(ids, numbers, strict=True))
+        return allotted
+
+    def prepare(
+        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
+    ) -> Prepared:
+        bodies = []
+        for element in elements:
+            invoice = invoices.lock(element.invoice_id)
+            issued_on = self._today(invoice.tenant)
+            fixed = invoice.draft["due_on"]
+            days = invoice.draft["due_days"]
+            invoices.change(
+                invoice,
+                number=allotted.get(element.id, invoice.number),
+                issued_on=issued_on,
+                due_on=date.fromisoformat(fixed) if fixed else due_on(issued_on, days),
+            )
+            bodies.append(self._body(invoice))
+        return Prepared("PUT", "Invoices", canonical({"Invoices": bodies}).encode())
+
+    def outcomes(
+        self, elements: Sequence[Write], answer: XeroAnswer
+    ) -> Mapping[int, Outcome]:
+        by_number = {
+            raw.get("InvoiceNumber"): raw for raw in answer.json.get("Invoices") or []
+        }
+        found: dict[int, Outcome] = {}
+        for element_id, number in writes.numbers_of(elements).items():
+            raw = by_number.get(number)
+            if raw is None:
+                continue
+            outcome = Outcome(parse_invoice(raw), errors_of(raw))
+            # A number that is taken is perhaps our own, from a call whose answer was
+            # lost: unknown, until Xero has been asked.
+            if not any(NUMBER_TAKEN in error for error in outcome.errors):
+                found[element_id] = outcome
+        return found
+
+    def look_up(
+        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+    ) -> Mapping[int, Outcome]:
+        """One read by our numbers; what is there must be what the intent asked for."""
+        numbers = writes.numbers_of(elements)
+        answer = slot.send(
+            XeroRequest(
+                "look_up_invoices",
+                "GET",
+                "Invoices",
+                query={
+                    "InvoiceNumbers": ",".join(numbers.values()),
+                    "page": "1",
+                    "pageSize": "100",
+                },
+            )
+        )
+        there = {
+            raw["InvoiceNumber"]: parse_invoice(raw)
+            for raw in answer.json.get("Invoices") or []
+        }
+        asked = {
+            body["InvoiceNumber"]: body
+            for body in json.loads(bytes(intent.body))["Invoices"]
+        }
+        return {
+            element_id: _adoptable(there.get(number), asked[number])
+            for element_id, number in numbers.items()
+        }
+
+    def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
+        invoice = invoices.lock(element.invoice_id)
+        if not outcome.errors:
+            self._raised(element, invoice, outcome.record, now)
+        elif outcome.errors == (NOT_OURS,):
+            self._renumber(element, invoice, now)
+        else:
+            _refused(element, invoice, "; ".join(outcome.errors), now)
+
+    def recorded(
+        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+    ) -> None:
+        for tenant in {element.tenant for element, _ in outcomes}:
+            self.waker.lane(tenant, LaneName.EMAILS)
+            self.waker.lane(tenant, LaneName.VOIDS)
+        self.waker.relay()
+
+    def _raised(
+        self, element: Write, invoice: Invoice, seen: XeroInvoice, now: datetime
+    ) -> None:
+        invoices.change(
+            invoice,
+            **invoices.as_seen(seen),
+            state=InvoiceState.RAISED,
+            raised_at=now,
+        )
+        writes.finish(element, WriteState.DONE)
+        message = invoice_messages.raised(invoice, invoices.subjects_of(invoice.id))
+        outbox.say(
+            [message],
+            tenant=invoice.tenant,
+            at=now,
+            invoice=invoice,
+            answers=invoice.asked_by,
+        )
+        if invoice.undone_by_id:
+            self._follow(invoice, LaneName.VOIDS, now)
+        elif seen.total != invoice.total:
+            self._total_differs(invoice, seen, now)
+        elif self.tables.of(invoice.workflow).email:
+            self._follow(invoice, LaneName.EMAILS, now)
+
+    def _follow(self, invoice: Invoice, lane: LaneName, now: datetime) -> None:
+        writes.add(invoice.tenant, lane, str(invoice.id), now, invoice=invoice)
+
+    def _total_differs(
+        self, invoice: Invoice, seen: XeroInvoice, now: datetime
+    ) -> None:
+        problems.open_problem(
+            "total_differs",
+            f"total:{invoice.id}",
+            f"{invoice.number}: Xero says {seen.total}, the rule {invoice.total}; "
+            "it has not been e-mailed",
+            now,
+            tenant=invoice.tenant,
+        )
+
+    def _renumber(self, element: Write, invoice: Invoice, now: datetime) -> None:
+        problems.open_problem(
+            "number_taken",
+            f"number:{invoice.tenant}:{invoice.number}",
+            f"{invoice.number} is in Xero and is not ours; another number is taken",
+            now,
+            tenant=invoice.tenant,
+        )
+        invoices.change(invoice, number=None)
+        writes.due_again(element, now)
+
+    def _body(self, invoice: Invoice) -> dict[str, Any]:
+        body = {
+            "Type": "ACCREC",
+            "Status": "AUTHORISED",
+            "InvoiceNumber": invoice.number,
+            "Reference": invoice.reference,
+            # Nothing but the id: any other field would change the contact.
+            "Contact": {"ContactID": invoice.contact_id},
+            "Date": str(invoice.issued_on),
+            "DueDate": str(invoice.due_on),
+            "CurrencyCode": invoice.currency,
+            "LineAmountTypes": invoice.draft["amounts"].capitalize(),
+            "LineItems": [
+                {
+                    "Description": line["description"],
+                    "Quantity": line["quantity"],
+                    "UnitAmount": line["unit_amount"],
+                    "AccountCode": line["account_code"],
+                    "TaxType": line["tax_type"],
+                }
+                for line in invoice.draft["lines"]
+            ],
+        }
+        pattern = self.settings.tenants[invoice.tenant].subject_url
+        if pattern is not None:
+            subject = invoice.reference.partition(":")[2]
+            body["Url"] = pattern.format(subject=subject)
+        return body
+
+    def _today(self, tenant: str) -> date:
+        return day_of(self.clock.now(), self.settings.tenants[tenant].zone_info)
+
+
+def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> None:
+    """Xero says no to this one: a person must look, and the platform is told."""
+    writes.finish(element, WriteState.REFUSED, reason)
+    invoices.change(invoice, state=InvoiceState.REFUSED)
+    cause = f"invoice:{invoice.id}"
+    problems.open_problem(
+        "invoice_refused",
+        cause,
+        f"Xero refuses {invoice.reference}: {reason}",
+        now,
+        tenant=invoice.tenant,
+    )
+    row = invoice.asked_by
+    if row is not None:
+        answer = answers.held(row, cause, reason)
+        outbox.say([answer], tenant=invoice.tenant, at=now, answers=row)
+
+
+def _adoptable(there: XeroInvoice | None, asked: Mapping[str, Any]) -> Outcome:
+    """Adopt only what is ours: what Xero has is what the intent asked for."""
+    if there is None:
+        return ABSENT
+    same = (
+        there.reference == asked["Reference"]
+        and there.contact_id == asked["Contact"]["ContactID"]
+        and there.currency == asked["CurrencyCode"]
+        and [
+            (ln.description, ln.quantity, ln.unit_amount, ln.account_code, ln.tax_type)
+            for ln in there.lines
+        ]
+        == [
+            (
+                line["Description"],
+                Decimal(line["Quantity"]),
+                Decimal(line["UnitAmount"]),
+                line["AccountCode"],
+                line["TaxType"],
+            )
+            for line in asked["LineItems"]
+        ]
+    )
+    return Outcome(record=there) if same else Outcome(errors=(NOT_OURS,))

@@ -1,0 +1,119 @@
+"""Xero's limits and who may use how much of them.
+
+Facts: per tenant 60 calls a minute, five at once, 1,000 or 5,000 a day by tier;
+per app 10,000 a minute (facts/xero.md, section 1).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+#: A call occupies its place in the minute until its completion plus this window.
+WINDOW_S = 60
+
+#: Longer than the longest call (connect 5 s, read 60 s): a caller silent for so long
+#: is dead, and its place counts as completed when it is reaped.
+CALL_LEASE_S = 130
+
+
+class Purpose(StrEnum):
+    """Why a call is made, in the order in which they are served."""
+
+    PAYMENTS = "payments"
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+    HOUSEKEEPING = "housekeeping"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What Xero grants; None where a limit has been lifted."""
+
+    minute: int | None = 60
+    day: int | None = 5_000
+    concurrent: int = 5
+    app_minute: int | None = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """What a purpose leaves to those before it."""
+
+    minute: int
+    concurrent: int
+    day_share: float
+
+
+#: From facts/engine.md section 5.2: payments see the full limits, each later purpose
+#: leaves more. Housekeeping can always wait, bulk must never starve a payment.
+DEFAULT_RESERVES: Mapping[Purpose, Reserve] = {
+    Purpose.PAYMENTS: Reserve(minute=0, concurrent=0, day_share=0.0),
+    Purpose.INTERACTIVE: Reserve(minute=5, concurrent=1, day_share=0.05),
+    Purpose.BULK: Reserve(minute=15, concurrent=2, day_share=0.20),
+    Purpose.HOUSEKEEPING: Reserve(minute=20, concurrent=3, day_share=0.25),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaPolicy:
+    limits: Limits = field(default_factory=Limits)
+    reserves: Mapping[Purpose, Reserve] = field(
+        default_factory=lambda: dict(DEFAULT_RESERVES)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What Xero's headers say is left; None where a header is missing."""
+
+    minute: int | None = None
+    day: int | None = None
+    app_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A place in the ledger, to be given back by ``complete`` or ``withdraw``."""
+
+    tenant: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """No place now.
+
+    Args:
+        reason: minute, day, concurrent, app_minute, block, unproven or redis.
+    """
+
+    wait_s: float
+    reason: str
+
+
+class QuotaCounter(Protocol):
+    """One atomic decision for all processes and hosts. Implemented on Redis by bus."""
+
+    def admit(
+        self, tenant: str, purpose: Purpose, policy: QuotaPolicy
+    ) -> Admitted | Wait:
+        """Take a place under every limit at once, or say how long to wait and why."""
+        ...
+
+    def complete(self, admitted: Admitted, remaining: Remaining) -> None:
+        """The call has ended; its place stays taken for the window."""
+        ...
+
+    def withdraw(self, admitted: Admitted) -> None:
+        """No call was made; the place is free again at once."""
+        ...
+
+    def block(self, tenant: str, until: datetime, reason: str) -> None:
+        """Admit nothing for this tenant before a moment (a 429's Retry-After)."""
+        ...
+
+    def remaining(self, tenant: str, policy: QuotaPolicy) -> Remaining:
+        """What is left now, as far as is known, for metrics and people."""
+        ...

@@ -1,0 +1,137 @@
+"""The lane that reads invoices: forty or so in one call, whoever asked."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from core.calls import Door, XeroAnswer, XeroRequest
+from core.clock import Clock
+from core.db import invoices, reads
+from core.db.database import transaction
+from core.db.models import Invoice, InvoiceRead
+from core.facts import XeroInvoice
+from core.quota import Purpose
+from core.registry import PluginFailed
+from core.settling import Settler
+from core.xero_json import invoice as parse_invoice
+
+log = structlog.get_logger()
+
+#: Ids in one read: forty GUIDs keep the address under 2,000 characters.
+TOGETHER = 40
+
+#: The answer to our own PUT is in the books a moment after Xero has the invoice.
+ARRIVES_WITHIN = timedelta(seconds=10)
+
+#: After a hook has failed, its invoice is read again when the plugin may be mended.
+HOOK_RETRY = timedelta(minutes=1)
+
+
+class ReadsLane:
+    def __init__(self, door: Door, settler: Settler, clock: Clock) -> None:
+        self.door = door
+        self.settler = settler
+        self.clock = clock
+
+    def step(self, tenant: str) -> bool:
+        """One read of what is due; what could wait rides along in the same call."""
+        now = self.clock.now()
+        due = self._worth_a_call(tenant, reads.due(tenant, now, TOGETHER), now)
+        if not due:
+            return bool(reads.due(tenant, now, 1))
+        with self.door.admit(tenant, Purpose.PAYMENTS) as slot:
+            asked = [*due, *self._riders(tenant, TOGETHER - len(due), now)]
+            answer = slot.send(
+                XeroRequest(
+                    "read_invoices",
+                    "GET",
+                    "Invoices",
+                    query={
+                        "IDs": ",".join(read.xero_id for read in asked),
+                        # Unpaged, Xero leaves out lines and payments.
+                        "page": "1",
+                        "pageSize": str(TOGETHER),
+                    },
+                )
+            )
+        self._apply(tenant, asked, answer)
+        return True
+
+    def next_due(self, tenant: str) -> datetime | None:
+        return reads.next_due(tenant)
+
+    def _riders(self, tenant: str, places: int, now: datetime) -> list[InvoiceRead]:
+        """What could wait and costs nothing in a call that is made anyway."""
+        if not places:
+            return []
+        return self._worth_a_call(tenant, reads.deferred(tenant, now, places), now)
+
+    def _worth_a_call(
+        self, tenant: str, asked: Sequence[InvoiceRead], now: datetime
+    ) -> list[InvoiceRead]:
+        """Without those that have turned out to be echoes or not ours."""
+        ids = [read.xero_id for read in asked]
+        known = invoices.by_xero_id(tenant, ids)
+        foreign = invoices.foreign(tenant, ids)
+        needless = [
+            read
+            for read in asked
+            if read.xero_id in foreign or _is_echo(read, known.get(read.xero_id))
+        ]
+        if needless:
+            with transaction():
+                reads.answered(needless)
+        gone = {read.id for read in needless}
+        return [read for read in asked if read.id not in gone]
+
+    def _apply(
+        self, tenant: str, asked: Sequence[InvoiceRead], answer: XeroAnswer
+    ) -> None:
+        raw = (answer.json or {}).get("Invoices") or []
+        seen = {i.invoice_id: i for i in map(parse_invoice, raw)}
+        ours = invoices.by_xero_id(tenant, seen)
+        numbers = invoices.by_number(tenant, [i.number for i in seen.values()])
+        done: list[InvoiceRead] = []
+        for read in asked:
+            if read.xero_id in ours:
+                self._settle(ours[read.xero_id], read, answer, seen[read.xero_id])
+            elif read.xero_id in seen and seen[read.xero_id].number in numbers:
+                # Ours, and its creation is not in the books yet: look again then.
+                with transaction():
+                    reads.postpone(read, self.clock.now() + ARRIVES_WITHIN)
+                continue
+            elif read.xero_id in seen:
+                with transaction():
+                    invoices.remember_foreign(tenant, [read.xero_id])
+            else:
+                log.warning("invoice.not_found", xero_id=read.xero_id)
+            done.append(read)
+        with transaction():
+            reads.answered(done)
+
+    def _settle(
+        self, invoice: Invoice, read: InvoiceRead, answer: XeroAnswer, seen: XeroInvoice
+    ) -> None:
+        try:
+            self.settler.apply(
+                invoice.id,
+                seen,
+                answer.sent_at,
+                confirmed=read.confirms,
+                event_at=read.event_at,
+            )
+        except PluginFailed:
+            log.exception("hook.failed", number=invoice.number)
+            now = self.clock.now()
+            with transaction():
+                reads.ask(read.tenant, read.xero_id, now, now)
+                reads.postpone(read, now + HOOK_RETRY)
+
+
+def _is_echo(read: InvoiceRead, invoice: Invoice | None) -> bool:
+    """Our own write, told back to us: not after the time that the write returned."""
+    if invoice is None or read.event_at is None or read.confirms:
+        return False
+    updated_at = invoice.xero_updated_at
+    return updated_at is not None and read.event_at <= updated_at

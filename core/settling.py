@@ -1,0 +1,216 @@
+"""What Xero says of an invoice becomes facts, and facts become messages.
+
+All ways by which money is seen (webhook, sweep, our own void) end here.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from core import invoice_messages
+from core.clock import Clock
+from core.db import invoices, outbox, problems, reads
+from core.db.database import transaction
+from core.db.invoices import InvoiceState
+from core.db.models import Invoice
+from core.errors import VersionMoved
+from core.facts import (
+    GONE,
+    TOLD,
+    Action,
+    Change,
+    Difference,
+    Fact,
+    InvoiceEvent,
+    SettledSubject,
+    XeroInvoice,
+    difference,
+)
+from core.messages import OutboundMessage
+from core.metrics import Metrics
+from core.registry import PluginFailed, Registry
+from core.waking import Waker
+
+log = structlog.get_logger()
+
+#: Somebody else applied another read of the same invoice meanwhile: compare anew.
+ATTEMPTS = 5
+
+Told = tuple[Change, InvoiceEvent, list[Action]]
+
+
+class Settler:
+    """Applies what was read of an invoice; the same reading twice changes nothing."""
+
+    def __init__(
+        self, registry: Registry, waker: Waker, clock: Clock, metrics: Metrics
+    ) -> None:
+        self.registry = registry
+        self.waker = waker
+        self.clock = clock
+        self.metrics = metrics
+
+    def apply(
+        self,
+        invoice_id: int,
+        seen: XeroInvoice,
+        sent_at: datetime,
+        *,
+        confirmed: bool = False,
+        event_at: datetime | None = None,
+    ) -> None:
+        """Compare a reading with what we knew and tell the difference.
+
+        Args:
+            invoice_id: our row.
+            seen: what Xero said.
+            sent_at: when the read was sent; one sent before the last applied one is
+                stale and discarded.
+            confirmed: a reversal was seen before, or is our own doing.
+            event_at: when Xero says that something happened, for measuring.
+
+        Raises:
+            PluginFailed: the owner's hook raised; nothing was written.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                self._apply(invoice_id, seen, sent_at, confirmed, event_at)
+            except VersionMoved:
+                continue
+            return
+        raise VersionMoved(f"invoice {invoice_id}")
+
+    def settle_free(self, invoice: Invoice) -> None:
+        """A total of zero: nothing to pay, so the action follows at once."""
+        now = self.clock.now()
+        change = Change(Fact.PAID, "free", Decimal(0))
+        subjects = invoice_messages.settled_subjects(invoices.subjects_of(invoice.id))
+        told = self._ask(invoice, (change,), subjects, Decimal(0), now)
+        with transaction():
+            invoices.change(
+                invoice, is_settled=True, amount_due=Decimal(0), amount_paid=Decimal(0)
+            )
+            self._say(invoice, told, now)
+        self.waker.relay()
+
+    def _apply(
+        self,
+        invoice_id: int,
+        seen: XeroInvoice,
+        sent_at: datetime,
+        confirmed: bool,
+        event_at: datetime | None,
+    ) -> None:
+        invoice = invoices.load(invoice_id)
+        if invoice.read_sent_at is not None and sent_at <= invoice.read_sent_at:
+            log.info("invoice.stale_read", number=invoice.number)
+            return
+        found = difference(invoices.what_is_known(invoice), seen)
+        now = self.clock.now()
+        if found.has_reversal and not confirmed:
+            with transaction():
+                reads.ask(invoice.tenant, seen.invoice_id, now, now, confirms=True)
+            return
+        subjects = invoice_messages.settled_subjects(invoices.subjects_of(invoice.id))
+        told = self._ask(invoice, found.changes, subjects, seen.amount_due, now)
+        with transaction():
+            self._write(invoice, seen, found, sent_at, now)
+            self._say(invoice, told, now)
+        if told:
+            self._measure(found, event_at, now)
+            self.waker.relay()
+
+    def _ask(
+        self,
+        invoice: Invoice,
+        changes: tuple[Change, ...],
+        subjects: tuple[SettledSubject, ...],
+        amount_due: Decimal,
+        now: datetime,
+    ) -> list[Told]:
+        """The owner's hook, outside any transaction, on values."""
+        told: list[Told] = []
+        for change in changes:
+            event = InvoiceEvent(
+                fact=change.fact,
+                workflow=invoice.workflow,
+                number=invoice.number,
+                invoice_id=invoice.xero_id,
+                total=invoice_messages.money(invoice, invoice.total),
+                amount=invoice_messages.money(invoice, change.amount),
+                amount_due=invoice_messages.money(invoice, amount_due),
+                was_settled=invoice.is_settled,
+                seen_at=now,
+                subjects=subjects,
+            )
+            try:
+                actions = self.registry.react(invoice.workflow, event)
+            except PluginFailed as failure:
+                self._report(invoice, failure, now)
+                raise
+            told.append((change, event, actions))
+        return told
+
+    def _write(
+        self,
+        invoice: Invoice,
+        seen: XeroInvoice,
+        found: Difference,
+        sent_at: datetime,
+        now: datetime,
+    ) -> None:
+        is_gone = seen.status in GONE
+        invoices.change(
+            invoice,
+            **invoices.as_seen(seen),
+            read_sent_at=sent_at,
+            state=InvoiceState.VOIDED if is_gone else invoice.state,
+        )
+        invoices.record_payments(invoice, found.added, found.removed, now)
+        if not found.changes:
+            return
+        problems.close_problem(_cause(invoice), now)
+        if seen.is_settled and not seen.payments:
+            problems.open_problem(
+                "settled_by_credit",
+                f"credit:{invoice.id}",
+                f"{invoice.number} is settled by credit alone; nothing was activated",
+                now,
+                tenant=invoice.tenant,
+            )
+
+    def _say(self, invoice: Invoice, told: list[Told], now: datetime) -> None:
+        messages: list[OutboundMessage] = []
+        for change, event, actions in told:
+            if invoice.number is not None:
+                _, message_type = TOLD[change.fact]
+                messages.append(
+                    invoice_messages.told(invoice, message_type, change.key, event)
+                )
+            messages.extend(
+                invoice_messages.action(invoice, change.key, action, event)
+                for action in actions
+            )
+        outbox.say(messages, tenant=invoice.tenant, at=now, invoice=invoice)
+
+    def _measure(
+        self, found: Difference, event_at: datetime | None, now: datetime
+    ) -> None:
+        for change in found.changes:
+            log.info("invoice.fact", fact=change.fact.value, key=change.key)
+        if event_at is not None:
+            took_s = (now - event_at).total_seconds()
+            self.metrics.payment_seconds.observe(max(took_s, 0.0))
+
+    def _report(self, invoice: Invoice, failure: PluginFailed, now: datetime) -> None:
+        self.metrics.plugin_failures.labels(failure.plugin).inc()
+        title = f"{invoice.number}: money was seen and not acted on: {failure}"
+        with transaction():
+            problems.open_problem(
+                "hook_failed", _cause(invoice), title, now, tenant=invoice.tenant
+            )
+
+
+def _cause(invoice: Invoice) -> str:
+    return f"hook:{invoice.id}"

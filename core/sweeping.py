@@ -1,0 +1,69 @@
+"""The sweep: invoices that changed in Xero, whether a webhook told us or not."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from core.calls import Door
+from core.clock import Clock
+from core.db import invoices, lanes, reads, reference
+from core.db.database import transaction
+from core.paging import OVERLAP, Page, Place, read_all
+from core.quota import Purpose
+from core.registry import PluginFailed
+from core.settings import Settings
+from core.settling import Settler
+from core.waking import LaneName
+from core.xero_json import invoice as parse_invoice
+
+log = structlog.get_logger()
+
+CURSOR = "invoices"
+
+
+class SweepLane:
+    def __init__(
+        self, settings: Settings, door: Door, settler: Settler, clock: Clock
+    ) -> None:
+        self.settings = settings
+        self.door = door
+        self.settler = settler
+        self.clock = clock
+
+    def step(self, tenant: str) -> bool:
+        started = self.clock.now()
+        cursor = reference.cursor(tenant, CURSOR)
+        if cursor is not None:
+            read_all(
+                lambda: self.door.admit(tenant, Purpose.HOUSEKEEPING),
+                "sweep_invoices",
+                "Invoices",
+                Place(cursor - OVERLAP),
+                {"where": 'Type=="ACCREC"'},
+                lambda page: self._apply(tenant, page),
+            )
+        # Nothing that was in Xero before the first sweep is ours.
+        every = timedelta(seconds=self.settings.sweep.invoices_every_s)
+        with transaction():
+            reference.move_cursor(tenant, CURSOR, started)
+            lanes.schedule(tenant, LaneName.SWEEP, started + every)
+        return False
+
+    def next_due(self, tenant: str) -> datetime | None:
+        return lanes.due_at(tenant, LaneName.SWEEP)
+
+    def _apply(self, tenant: str, page: Page) -> None:
+        seen = {i.invoice_id: i for i in map(parse_invoice, page.rows)}
+        for xero_id, invoice in invoices.by_xero_id(tenant, seen).items():
+            if seen[xero_id].updated_at == invoice.xero_updated_at:
+                continue
+            try:
+                self.settler.apply(invoice.id, seen[xero_id], page.sent_at)
+            except PluginFailed:
+                log.exception("hook.failed", number=invoice.number)
+                now = self.clock.now()
+                with transaction():
+                    reads.ask(tenant, xero_id, now + timedelta(minutes=1), now)
+        if page.after is not None and page.after.since is not None:
+            with transaction():
+                reference.move_cursor(tenant, CURSOR, page.after.since)

@@ -1,0 +1,76 @@
+"""A cancelled subject: its open invoice is taken back or voided."""
+
+from datetime import datetime
+
+from core import answers, invoice_messages
+from core.db import inbox, invoices, outbox, problems, writes
+from core.db.database import transaction
+from core.db.inbox import InboxState
+from core.db.invoices import InvoiceState
+from core.db.models import Inbox, Invoice
+from core.drafts import Undo
+from core.errors import Refused
+from core.waking import LaneName
+
+
+def commit_undo(row: Inbox, workflow: str, undo: Undo, now: datetime) -> None:
+    """Take back what has not been sent, void what has, and answer.
+
+    Raises:
+        Refused: money has been received, or the invoice settles more than this.
+    """
+    with transaction():
+        latest = invoices.latest_round(row.tenant, workflow, undo.subject, undo.charge)
+        invoice = None if latest is None else invoices.lock(latest.invoice_id)
+        outcome = "nothing_open" if invoice is None else _undo(row, invoice, now)
+        if not inbox.finish(row.id, InboxState.DONE):
+            return
+        if outcome is not None:
+            summary = None if invoice is None else invoice_messages.summary(invoice)
+            answer = answers.done(row, outcome, summary)
+            outbox.say([answer], tenant=row.tenant, at=now, answers=row)
+
+
+def _undo(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
+    """What to answer now; None: ``invoice.voided`` will be the answer."""
+    state = InvoiceState(invoice.state)
+    if state in (InvoiceState.CANCELLED, InvoiceState.VOIDED, InvoiceState.FREE):
+        return "nothing_open"
+    if len(invoices.subjects_of(invoice.id)) > 1:
+        raise Refused(
+            f"invoice {invoice.number or invoice.reference} settles other subjects "
+            "too; part of it can't be undone",
+            "subject",
+        )
+    if state is InvoiceState.RAISED:
+        _void(row, invoice, now)
+        return None
+    return _take_back(row, invoice, now)
+
+
+def _void(row: Inbox, invoice: Invoice, now: datetime) -> None:
+    if invoice.amount_paid > 0 or invoice.amount_credited > 0:
+        raise Refused(
+            f"invoice {invoice.number} has received money; it can't be voided and "
+            "credit notes are not raised yet",
+            "subject",
+        )
+    invoices.change(invoice, undone_by=row)
+    writes.add(invoice.tenant, LaneName.VOIDS, str(invoice.id), now, invoice=invoice)
+
+
+def _take_back(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
+    unsent = invoice.state != InvoiceState.READY or writes.cancel(
+        invoice.tenant, LaneName.INVOICES, str(invoice.id)
+    )
+    if not unsent:
+        # It is on its way to Xero: voided as soon as it has arrived.
+        invoices.change(invoice, undone_by=row)
+        return None
+    invoices.change(invoice, state=InvoiceState.CANCELLED, undone_by=row)
+    problems.close_problem(f"invoice:{invoice.id}", now)
+    asked_by = invoice.asked_by
+    if asked_by is not None:
+        answer = answers.done(asked_by, "cancelled", invoice_messages.summary(invoice))
+        outbox.say([answer], tenant=invoice.tenant, at=now, answers=asked_by)
+    return "cancelled"

@@ -1,0 +1,1 @@
+"""The HTTP edge: two small applications and the server that carries them."""

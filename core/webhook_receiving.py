@@ -1,0 +1,110 @@
+"""Webhook events become rows that say which invoice to read, and when.
+
+An event is a doorbell: it says that something changed, not what.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from core.clock import Clock
+from core.db import contacts, invoices, lanes, reads, reference
+from core.db.database import transaction
+from core.db.models import Invoice
+from core.metrics import Metrics
+from core.waking import LaneName, Waker
+from core.webhook_events import WebhookEvent
+
+log = structlog.get_logger()
+
+#: The echo of an e-mail (SentToContact changes) needs a look, but no haste.
+EMAIL_ECHO_WITHIN = timedelta(minutes=5)
+
+#: An invoice that we do not know may be one whose creation is just being recorded.
+UNKNOWN_AFTER = timedelta(seconds=10)
+
+#: Contacts that were changed in Xero are read together.
+CONTACTS_WITHIN = timedelta(minutes=1)
+
+
+class WebhookReceiver:
+    """Implements the receiver of ``core.web.webhooks``."""
+
+    def __init__(self, waker: Waker, clock: Clock, metrics: Metrics) -> None:
+        self.waker = waker
+        self.clock = clock
+        self.metrics = metrics
+
+    def store(self, events: Sequence[WebhookEvent]) -> None:
+        """Commit the events and what they ask for; only then tell anybody."""
+        now = self.clock.now()
+        with transaction():
+            aliases = {row.xero_tenant_id: row.alias for row in reference.tenants()}
+            by_tenant: dict[str, list[WebhookEvent]] = defaultdict(list)
+            for event in reads.add_events(events, now):
+                if event.tenant_id in aliases:
+                    by_tenant[aliases[event.tenant_id]].append(event)
+            for tenant, new in by_tenant.items():
+                self._invoices(tenant, _of(new, "INVOICE"), now)
+                self._contacts(tenant, _of(new, "CONTACT"), now)
+        for tenant in by_tenant:
+            self.waker.lane(tenant, LaneName.READS)
+
+    def _invoices(
+        self, tenant: str, events: Sequence[WebhookEvent], now: datetime
+    ) -> None:
+        ids = {event.resource_id for event in events}
+        known = invoices.by_xero_id(tenant, ids)
+        foreign = invoices.foreign(tenant, ids)
+        for event in events:
+            if event.resource_id in foreign:
+                self._count("other")
+                continue
+            invoice = known.get(event.resource_id)
+            due_at = self._when_to_read(event, invoice, now)
+            if due_at is not None:
+                reads.ask(
+                    tenant, event.resource_id, due_at, now, event_at=event.event_at
+                )
+
+    def _when_to_read(
+        self, event: WebhookEvent, invoice: Invoice | None, now: datetime
+    ) -> datetime | None:
+        """None: an echo of our own write, which costs no read."""
+        if invoice is None:
+            self._count("unknown")
+            return now + UNKNOWN_AFTER
+        if _not_after(event.event_at, invoice.xero_updated_at):
+            self._count("echo")
+            return None
+        if _not_after(event.event_at, invoice.email_echo_until):
+            invoice.email_echo_until = None
+            invoices.expect_no_echo([invoice.id])
+            self._count("deferred")
+            return now + EMAIL_ECHO_WITHIN
+        self._count("read")
+        return now
+
+    def _contacts(
+        self, tenant: str, events: Sequence[WebhookEvent], now: datetime
+    ) -> None:
+        for event in events:
+            held = contacts.updated_at(tenant, event.resource_id)
+            if _not_after(event.event_at, held):
+                self._count("echo")
+            else:
+                self._count("contact")
+                lanes.ask(tenant, LaneName.MIRROR, now + CONTACTS_WITHIN)
+
+    def _count(self, outcome: str) -> None:
+        self.metrics.webhook_events.labels(outcome).inc()
+
+
+def _of(events: Sequence[WebhookEvent], category: str) -> list[WebhookEvent]:
+    return [event for event in events if event.category == category]
+
+
+def _not_after(moment: datetime, other: datetime | None) -> bool:
+    return other is not None and moment <= other

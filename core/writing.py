@@ -1,0 +1,401 @@
+"""The write protocol: every change in Xero goes this way, without exception.
+
+claim + intent (exact bytes, key) → call → outcome of each element by its own key.
+Whatever has no clear answer is *unknown*, and unknown is never re-sent blindly: until
+the key has expired the same bytes with the same key, after that a look in Xero.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from core.calls import Door, Slot, XeroAnswer, XeroRequest
+from core.clock import Clock
+from core.db import writes
+from core.db.database import transaction
+from core.db.models import Intent, Write
+from core.db.writes import IntentState
+from core.errors import (
+    SettledError,
+    XeroOutcomeUnknown,
+    XeroRefused,
+    XeroUnauthorised,
+    XeroUnreachable,
+    XeroWait,
+)
+from core.quota import CALL_LEASE_S, Purpose
+
+log = structlog.get_logger()
+
+#: Xero remembers a key for six minutes from its first use (facts/xero.md, section 2);
+#: one is kept back for clock drift and the call itself.
+KEY_IS_GOOD_FOR = timedelta(minutes=5)
+
+#: After this nothing that was sent under the key can still be on its way.
+KEY_IS_OVER_AFTER = timedelta(minutes=6, seconds=CALL_LEASE_S)
+
+#: Waits before the same bytes are sent again under the same key.
+RESEND_AFTER = (timedelta(seconds=2), timedelta(seconds=15), timedelta(seconds=60))
+
+#: A look-up that fails is tried again after this.
+LOOK_AGAIN_AFTER = timedelta(seconds=30)
+
+#: An element that is still not in Xero after so many calls is a person's to look into.
+TRIES = 5
+
+UNREACHABLE_PAUSE = timedelta(seconds=5)
+
+
+class LeaseLost(SettledError):
+    """The intent is no longer ours; whoever has it now settles it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one element: Xero's record of it, or why it was refused."""
+
+    record: Any = None
+    errors: tuple[str, ...] = ()
+
+
+#: A look-up's answer for an element that Xero does not have.
+ABSENT = Outcome(errors=("absent",))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The request of an intent, made in the transaction that claims its elements."""
+
+    method: str
+    path: str
+    body: bytes
+
+
+class WriteKind(Protocol):
+    """One kind of write: how it is asked, how its answers are told apart."""
+
+    name: str
+    purpose: Purpose
+    batch: int
+
+    def check(self, tenant: str) -> None:
+        """Raise XeroWait if none may be made now, whatever the quota says."""
+        ...
+
+    def allot(self, tenant: str, elements: Sequence[Write]) -> Mapping[int, str]:
+        """What must be taken in a transaction of its own before, by element id."""
+        ...
+
+    def prepare(
+        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
+    ) -> Prepared:
+        """The exact request; may note in the books what it says."""
+        ...
+
+    def outcomes(
+        self, elements: Sequence[Write], answer: XeroAnswer
+    ) -> Mapping[int, Outcome]:
+        """By element id, told apart by their own keys; a missing one is unknown."""
+        ...
+
+    def look_up(
+        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+    ) -> Mapping[int, Outcome]:
+        """What Xero has of these, in one read; ABSENT for what it has not."""
+        ...
+
+    def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
+        """Write one outcome into the books; finishes the element or makes it due."""
+        ...
+
+    def recorded(
+        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+    ) -> None:
+        """After the commit: tell others to look."""
+        ...
+
+
+class WriteLane:
+    """Runs the write protocol for one kind."""
+
+    def __init__(self, kind: WriteKind, door: Door, clock: Clock, process: str) -> None:
+        self.kind = kind
+        self.door = door
+        self.clock = clock
+        self.process = process
+
+    def step(self, tenant: str) -> bool:
+        """Settle one unknown intent, or make one call; False when nothing is due."""
+        now = self.clock.now()
+        holder = f"{self.process}/{uuid.uuid4().hex[:8]}"
+        with transaction():
+            unknown = writes.take_unknown(tenant, self.kind.name, holder, now)
+        if unknown is not None:
+            self._settle(unknown)
+            return True
+        self.kind.check(tenant)
+        if not writes.count_due(tenant, self.kind.name, now):
+            return False
+        with self.door.admit(tenant, self.kind.purpose) as slot:
+            intent = self._claim(tenant, holder)
+            if intent is not None:
+                self._send(slot, intent)
+        return True
+
+    def next_due(self, tenant: str) -> datetime | None:
+        return writes.next_due(tenant, self.kind.name)
+
+    def _claim(self, tenant: str, holder: str) -> Intent | None:
+        """Tie what is due to a stored intent; None if somebody else was first."""
+        now = self.clock.now()
+        due = writes.due(tenant, self.kind.name, now, self.kind.batch)
+        allotted = self.kind.allot(tenant, due)
+        with transaction():
+            elements = writes.lock_due(due)
+            if not elements:
+                return None
+            prepared = self.kind.prepare(elements, allotted, now)
+            intent = writes.open_intent(
+                tenant=tenant,
+                kind=self.kind.name,
+                method=prepared.method,
+                path=prepared.path,
+                body=prepared.body,
+                idempotency_key=f"{tenant[:40]}-{uuid.uuid4()}",
+                holder=holder,
+                created_at=now,
+            )
+            writes.claim(elements, intent)
+        return intent
+
+    def _send(self, slot: Slot, intent: Intent) -> None:
+        """The call, and what its end means for the intent."""
+        try:
+            answer = slot.send(self._request(intent), lambda: self._last_check(intent))
+        except LeaseLost:
+            log.warning("intent.lease_lost", intent=intent.id)
+        except XeroWait:
+            self._release(intent, self.clock.now(), "rate limited")
+            raise
+        except XeroUnreachable as error:
+            self._release(intent, self.clock.now() + UNREACHABLE_PAUSE, str(error))
+            raise
+        except XeroUnauthorised as error:
+            self._release(intent, self.clock.now(), str(error))
+            raise
+        except XeroRefused as refusal:
+            self._refused(intent, refusal)
+        except XeroOutcomeUnknown as error:
+            self._unknown(intent, error)
+        else:
+            self._commit(intent, answer)
+
+    def _request(self, intent: Intent) -> XeroRequest:
+        return XeroRequest(
+            kind=f"write_{self.kind.name}",
+            method=intent.method,
+            path=intent.path,
+            query={"summarizeErrors": "false"} if self.kind.batch > 1 else {},
+            body=bytes(intent.body),
+            idempotency_key=intent.idempotency_key,
+        )
+
+    def _last_check(self, intent: Intent) -> None:
+        """The last act before the socket: still ours, and the key still young."""
+        now = self.clock.now()
+        sent_at = intent.sent_at or now
+        if now - sent_at > KEY_IS_GOOD_FOR:
+            raise LeaseLost(f"intent {intent.id}: its key is too old")
+        with transaction():
+            if not writes.hold(intent, intent.holder, now):
+                raise LeaseLost(f"intent {intent.id}")
+        intent.sent_at = sent_at
+
+    def _commit(self, intent: Intent, answer: XeroAnswer) -> None:
+        elements = writes.elements(intent)
+        found = self.kind.outcomes(elements, answer)
+        self._record(intent, elements, found, answer.sent_at)
+
+    def _record(
+        self,
+        intent: Intent,
+        elements: Sequence[Write],
+        found: Mapping[int, Outcome],
+        sent_at: datetime,
+    ) -> None:
+        """Write back what is clear; what is not leaves the intent unknown."""
+        now = self.clock.now()
+        clear = [(e, found[e.id]) for e in elements if e.id in found]
+        is_whole = len(clear) == len(elements)
+        with transaction():
+            state = IntentState.DONE if is_whole else IntentState.UNKNOWN
+            due_at = None if is_whole else _key_is_over(intent)
+            if not writes.move_intent(intent, intent.holder, state, due_at=due_at):
+                log.warning("intent.lease_lost", intent=intent.id)
+                return
+            for element, outcome in clear:
+                self.kind.record(element, outcome, now)
+        self.kind.recorded(clear, sent_at)
+
+    def _release(self, intent: Intent, due_at: datetime, reason: str) -> None:
+        """Certainly not executed: its elements are due again, for a new intent."""
+        with transaction():
+            elements = writes.elements(intent)
+            if writes.move_intent(
+                intent, intent.holder, IntentState.RELEASED, reason=reason
+            ):
+                for element in elements:
+                    writes.due_again(element, due_at)
+
+    def _refused(self, intent: Intent, refusal: XeroRefused) -> None:
+        """A 4xx: clear for a single element, unknown for a batch.
+
+        Valid elements of a refused batch may have been created all the same
+        (facts/xero.md, section 3), so Xero is asked; what it has not is tried again in
+        halves, so that a poison element ends alone.
+        """
+        elements = writes.elements(intent)
+        if self.kind.batch == 1 or len(elements) == 1:
+            outcome = Outcome(errors=(refusal.reason or f"HTTP {refusal.status}",))
+            found = {element.id: outcome for element in elements}
+            self._record(intent, elements, found, self.clock.now())
+            return
+        with transaction():
+            half = (len(elements) + 1) // 2
+            if writes.move_intent(
+                intent,
+                intent.holder,
+                IntentState.UNKNOWN,
+                due_at=self.clock.now(),
+                reason=f"{HALVE}{refusal}",
+            ):
+                for element in elements:
+                    writes.limit_batch(element, half)
+
+    def _unknown(self, intent: Intent, error: XeroOutcomeUnknown) -> None:
+        """Sent without a clear answer.
+
+        A 5xx may be cached under the key and would only be repeated, so it waits for
+        the key to end; a lost answer may be asked for again under the same key.
+        """
+        now = self.clock.now()
+        tries = min(intent.tries, len(RESEND_AFTER) - 1)
+        due_at = _key_is_over(intent) if error.cached else now + RESEND_AFTER[tries]
+        with transaction():
+            writes.move_intent(
+                intent,
+                intent.holder,
+                IntentState.UNKNOWN,
+                due_at=min(due_at, _key_is_over(intent)),
+                reason=str(error),
+            )
+        log.warning("intent.unknown", intent=intent.id, reason=str(error))
+
+    def _settle(self, intent: Intent) -> None:
+        """An unknown intent that is due: send again, wait, or look."""
+        now = self.clock.now()
+        if intent.sent_at is None:
+            self._release(intent, now, "never sent")
+        elif intent.reason.startswith(HALVE) or now >= _key_is_over(intent):
+            self._look(intent)
+        elif now - intent.sent_at < KEY_IS_GOOD_FOR:
+            self._send_again(intent)
+        else:
+            self._look_later(intent, _key_is_over(intent))
+
+    def _send_again(self, intent: Intent) -> None:
+        try:
+            with self.door.admit(intent.tenant, self.kind.purpose) as slot:
+                with transaction():
+                    if not writes.move_intent(intent, intent.holder, IntentState.OPEN):
+                        return
+                intent.state = IntentState.OPEN
+                self._send_same(slot, intent)
+        except XeroWait as wait:
+            self._look_later(intent, wait.until)
+            raise
+
+    def _send_same(self, slot: Slot, intent: Intent) -> None:
+        """As the first time, but a refusal to start leaves it unknown, not unsent."""
+        try:
+            answer = slot.send(self._request(intent), lambda: self._last_check(intent))
+        except LeaseLost:
+            log.warning("intent.lease_lost", intent=intent.id)
+        except (XeroWait, XeroUnreachable, XeroUnauthorised) as error:
+            self._look_later(intent, self.clock.now() + RESEND_AFTER[0])
+            log.warning("intent.not_resent", intent=intent.id, reason=str(error))
+        except XeroRefused as refusal:
+            self._refused(intent, refusal)
+        except XeroOutcomeUnknown as error:
+            self._unknown(intent, error)
+        else:
+            self._commit(intent, answer)
+
+    def _look(self, intent: Intent) -> None:
+        """Adopt what Xero has; what it has not is due again under a new key."""
+        elements = writes.elements(intent)
+        try:
+            with self.door.admit(intent.tenant, Purpose.PAYMENTS) as slot:
+                found = self.kind.look_up(slot, intent, elements)
+        except XeroWait as wait:
+            self._look_later(intent, wait.until)
+            raise
+        except (XeroUnreachable, XeroOutcomeUnknown, XeroRefused) as error:
+            log.warning("intent.look_up_failed", intent=intent.id, reason=str(error))
+            self._look_later(intent, self.clock.now() + LOOK_AGAIN_AFTER)
+            return
+        self._adopt(intent, elements, found)
+
+    def _adopt(
+        self, intent: Intent, elements: Sequence[Write], found: Mapping[int, Outcome]
+    ) -> None:
+        now = self.clock.now()
+        there = [
+            (element, outcome)
+            for element in elements
+            if (outcome := found.get(element.id, ABSENT)) is not ABSENT
+        ]
+        with transaction():
+            if not writes.move_intent(intent, intent.holder, IntentState.DONE):
+                return
+            for element, outcome in there:
+                self.kind.record(element, outcome, now)
+            for element in elements:
+                if found.get(element.id, ABSENT) is ABSENT:
+                    self._try_anew(element, now)
+        log.info(
+            "intent.settled",
+            intent=intent.id,
+            adopted=len(there),
+            absent=len(elements) - len(there),
+        )
+        self.kind.recorded(there, now)
+
+    def _try_anew(self, element: Write, now: datetime) -> None:
+        """Xero has it not: another intent, until a person must look into it."""
+        if element.tries + 1 < TRIES:
+            writes.due_again(element, now, failed=True)
+            return
+        gave_up = Outcome(
+            errors=(f"not in Xero after {TRIES} calls without an answer",)
+        )
+        self.kind.record(element, gave_up, now)
+
+    def _look_later(self, intent: Intent, due_at: datetime) -> None:
+        with transaction():
+            writes.move_intent(
+                intent, intent.holder, IntentState.UNKNOWN, due_at=due_at
+            )
+
+
+#: How the reason of an intent begins whose batch Xero refused as a whole.
+HALVE = "refused as a whole: "
+
+
+def _key_is_over(intent: Intent) -> datetime:
+    first_sent: datetime = intent.sent_at or intent.created_at
+    return first_sent + KEY_IS_OVER_AFTER

@@ -1,0 +1,1 @@
+"""Which invoices, and what follows a payment. Rules and hooks; no I/O."""
