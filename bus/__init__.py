@@ -1,0 +1,1 @@
+"""How work moves: Redis streams, Dramatiq actors, relay, pump, shared counters."""

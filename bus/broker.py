@@ -1,0 +1,102 @@
+"""Dramatiq: wake-up calls and no more.
+
+Its retries, delays and recovery lose or strand messages when Redis is away
+(facts/engine.md, section 1.3), so none of them is used: a lost call is made up for by
+the pump, a doubled one finds nothing to do.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import dramatiq
+import redis
+import structlog
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import CurrentMessage, Retries, ShutdownNotifications
+
+from core.clock import Clock
+from core.db import lanes
+from core.db.database import transaction
+from core.lane_running import LaneRunner
+from core.waking import LaneName
+
+log = structlog.get_logger()
+
+NAMESPACE = "settled:work"
+
+#: Dead workers' messages are looked for with every command; it costs nothing
+#: (facts/engine.md, section 1.2). Half a minute: a stall must not look like a death.
+MAINTENANCE_ALWAYS = 1_000_000
+HEARTBEAT_TIMEOUT_MS = 30_000
+
+#: Lower runs first: Xero work before new messages, or a crowd would starve payments.
+LANES_FIRST, MESSAGES_LATER = 0, 10
+
+
+#: Messages handled by one call: few enough that a slow rule holds up few others.
+TOGETHER = 10
+
+
+def make_broker(client: redis.Redis) -> RedisBroker:
+    return RedisBroker(  # type: ignore[no-untyped-call]
+        client=client,
+        namespace=NAMESPACE,
+        middleware=[ShutdownNotifications(), CurrentMessage(), Retries(max_retries=0)],
+        maintenance_chance=MAINTENANCE_ALWAYS,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+    )
+
+
+class Actors:
+    """The two actors, declared on one broker. Their arguments are ids."""
+
+    def __init__(
+        self,
+        broker: RedisBroker,
+        runner: Callable[[], LaneRunner],
+        handle: Callable[[Sequence[int]], None],
+    ) -> None:
+        @dramatiq.actor(
+            broker=broker, queue_name="lanes", priority=LANES_FIRST, max_retries=0
+        )
+        def run_lane(tenant: str, lane: str) -> None:
+            runner().run(tenant, LaneName(lane))
+
+        @dramatiq.actor(
+            broker=broker, queue_name="messages", priority=MESSAGES_LATER, max_retries=0
+        )
+        def handle_messages(inbox_ids: list[int]) -> None:
+            handle(inbox_ids)
+
+        self.run_lane = run_lane
+        self.handle_messages = handle_messages
+
+
+class DramatiqWaker:
+    """Implements ``core.waking.Waker``. What can't be sent is left to the pump."""
+
+    def __init__(self, clock: Clock, relay_hint: Callable[[], None]) -> None:
+        self.clock = clock
+        self.relay = relay_hint
+        self.actors: Actors | None = None
+
+    def lane(self, tenant: str, lane: LaneName) -> None:
+        with transaction():
+            is_ours = lanes.claim_wake(tenant, lane, self.clock.now())
+        actors = self.actors
+        if is_ours and actors is not None:
+            self._send(partial(actors.run_lane.send, tenant, lane.value))
+
+    def messages(self, inbox_ids: Sequence[int]) -> None:
+        actors = self.actors
+        if actors is None:
+            return
+        for start in range(0, len(inbox_ids), TOGETHER):
+            some = list(inbox_ids[start : start + TOGETHER])
+            self._send(partial(actors.handle_messages.send, some))
+
+    def _send(self, send: Callable[[], object]) -> None:
+        try:
+            send()
+        except (redis.RedisError, dramatiq.errors.ConnectionError) as error:
+            log.warning("wake.not_sent", kind=type(error).__name__)

@@ -1,0 +1,137 @@
+"""From the stream into the inbox.
+
+settled:in              stream  messages of the platform; field `event`: a CloudEvent
+settled:in  «settled»   group   entries read and not yet acknowledged are ours
+
+An entry is acknowledged and deleted only after its inbox row is committed: a crash in
+between repeats a message and never loses one.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis
+import structlog
+
+from bus.connection import BLOCK_MS
+from core.accepting import Door, Entry
+from core.clock import Clock
+from core.waking import Waker
+
+log = structlog.get_logger()
+
+GROUP = "settled"
+FIELD = b"event"
+
+#: Entries taken at once: one transaction each.
+TOGETHER = 100
+
+#: An entry that another consumer has held for so long is taken over: far longer than a
+#: transaction of a hundred rows takes.
+ABANDONED_AFTER_MS = 30_000
+
+PAUSE_AFTER_FAULT_S = 1.0
+
+
+class Intake:
+    """Reads the stream in one thread; several processes share the group."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        stream: str,
+        consumer: str,
+        door: Door,
+        waker: Waker,
+        clock: Clock,
+    ) -> None:
+        self.client = client
+        self.stream = stream
+        self.consumer = consumer
+        self.door = door
+        self.waker = waker
+        self.clock = clock
+
+    def run(self, stopping: threading.Event) -> None:
+        """Until told to stop. After any fault our own pending entries come first."""
+        while not stopping.is_set():
+            try:
+                self._ensure_group()
+                self._drain(self._own_pending)
+                self._drain(self._abandoned)
+                while not stopping.is_set():
+                    self._take(self._new())
+            except redis.RedisError as error:
+                log.warning("intake.fault", kind=type(error).__name__)
+                self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
+            except Exception:
+                log.exception("intake.failed")
+                self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
+        with contextlib.suppress(redis.RedisError):
+            self.client.close()
+
+    def _ensure_group(self) -> None:
+        try:
+            self.client.xgroup_create(self.stream, GROUP, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    def _drain(self, read: Callable[[], Sequence[Any]]) -> None:
+        while entries := read():
+            self._take(entries)
+
+    def _own_pending(self) -> Sequence[Any]:
+        return self._read("0", block_ms=None)
+
+    def _new(self) -> Sequence[Any]:
+        return self._read(">", block_ms=BLOCK_MS)
+
+    def _read(self, from_id: str, block_ms: int | None) -> Sequence[Any]:
+        answer: Any = self.client.xreadgroup(
+            GROUP,
+            self.consumer,
+            {self.stream: from_id},
+            count=TOGETHER,
+            block=block_ms,
+        )
+        if isinstance(answer, dict):
+            answer = list(answer.items())
+        return [entry for _, entries in answer or [] for entry in _flat(entries)]
+
+    def _abandoned(self) -> Sequence[Any]:
+        answer: Any = self.client.xautoclaim(
+            self.stream,
+            GROUP,
+            self.consumer,
+            min_idle_time=ABANDONED_AFTER_MS,
+            start_id="0-0",
+            count=TOGETHER,
+        )
+        entries: Sequence[Any] = answer[1]
+        return entries
+
+    def _take(self, raw: Sequence[Any]) -> None:
+        if not raw:
+            return
+        entries = [
+            Entry(entry_id.decode(), (fields or {}).get(FIELD))
+            for entry_id, fields in raw
+        ]
+        accepted = self.door.accept(entries)
+        ids = [entry.entry_id for entry in entries]
+        with self.client.pipeline(transaction=True) as pipeline:
+            pipeline.xack(self.stream, GROUP, *ids)
+            pipeline.xdel(self.stream, *ids)
+            pipeline.execute()
+        self.waker.messages(accepted)
+        self.waker.relay()
+
+
+def _flat(entries: Any) -> Sequence[Any]:
+    """RESP3 wraps the entries of a stream in one more list than RESP2."""
+    if entries and isinstance(entries[0], list) and isinstance(entries[0][0], tuple):
+        return [entry for batch in entries for entry in batch]
+    return list(entries)

@@ -1,0 +1,175 @@
+"""From the outbox to the stream.
+
+settled:out              stream  messages to the platform; field `event`
+settled:out  «declared»  group   one for each reader; never trimmed above its oldest
+settled:relayed          string  how many entries were added, counted with each XADD
+
+A row is marked only after XADD returned. The counter in Redis that is behind the one in
+the database means that Redis has lost what we sent: it is published again, same ids.
+"""
+
+import contextlib
+import json
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import redis
+import structlog
+
+from core.clock import Clock
+from core.db import lanes, outbox, positions
+from core.db.database import transaction
+from core.db.models import Outbox
+from core.metrics import Metrics
+
+log = structlog.get_logger()
+
+COUNTER = "settled:relayed"
+
+#: The lane by which one process at a time relays.
+EVERYBODY, LANE = "*", "relay"
+
+TOGETHER = 500
+
+#: A relay that lost its turn (it was frozen, and another took over) notices in this.
+LEASE_CHECK = timedelta(seconds=1)
+
+#: Without a hint the outbox is looked at this often.
+IDLE_S = 0.2
+PAUSE_AFTER_FAULT_S = 1.0
+
+
+class Relay:
+    def __init__(
+        self,
+        client: redis.Redis,
+        stream: str,
+        groups: Sequence[str],
+        holder: str,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.client = client
+        self.stream = stream
+        self.groups = groups
+        self.holder = f"{holder}/relay"
+        self.clock = clock
+        self.metrics = metrics
+        self.hint = threading.Event()
+        self._counter = 0
+        self._checked_at: datetime | None = None
+
+    def run(self, stopping: threading.Event) -> None:
+        """Until told to stop; what is in the outbox by then is sent first."""
+        with transaction():
+            lanes.ensure(EVERYBODY, [LANE])
+        is_checked = False
+        while not stopping.is_set():
+            try:
+                if not self._is_ours():
+                    self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
+                    continue
+                if not is_checked:
+                    self._recover()
+                    is_checked = True
+                if not self.send():
+                    self.clock.wait(self.hint, IDLE_S)
+                    self.hint.clear()
+            except redis.RedisError as error:
+                is_checked = False
+                log.warning("relay.fault", kind=type(error).__name__)
+                self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
+            except Exception:
+                log.exception("relay.failed")
+                self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
+        self._finish()
+
+    def send(self) -> int:
+        """Send what is committed and unsent, in order; how many that was."""
+        rows = outbox.unsent(TOGETHER)
+        if not rows:
+            return 0
+        with self.client.pipeline(transaction=True) as pipeline:
+            for row in rows:
+                pipeline.xadd(self.stream, {"event": row.body})
+            pipeline.incrby(COUNTER, len(rows))
+            *ids, count = pipeline.execute()
+        expected = self._counter + len(rows)
+        with transaction():
+            outbox.mark_sent(
+                {row.id: entry.decode() for row, entry in zip(rows, ids, strict=True)}
+            )
+            positions.note_counter(int(count), self.clock.now())
+        self._counter = int(count)
+        self._count(rows)
+        if count < expected:
+            self._recover_from_loss(expected)
+        return len(rows)
+
+    def _is_ours(self) -> bool:
+        """Whether we relay; looked up once a second, and taken over from the dead."""
+        now = self.clock.now()
+        if self._checked_at is not None and now - self._checked_at < LEASE_CHECK:
+            return True
+        self._checked_at = None
+        if lanes.get(EVERYBODY, LANE).holder != self.holder:
+            with transaction():
+                if not lanes.take(EVERYBODY, LANE, self.holder, now):
+                    return False
+        self._checked_at = now
+        return True
+
+    def _recover(self) -> None:
+        """On every (re)connection, before the first XADD."""
+        held = int(self.client.get(COUNTER) or 0)
+        self._counter = positions.counter()
+        if held < self._counter:
+            self._recover_from_loss(self._counter)
+        elif held > self._counter:
+            # We ended between XADD and the mark: those rows go out once more.
+            self._note(held)
+        self._ensure_groups()
+
+    def _recover_from_loss(self, known: int) -> None:
+        """Groups anew from what each has acknowledged; the rest is published again."""
+        acknowledged = positions.acknowledged(self.groups)
+        self._ensure_groups()
+        with transaction():
+            again = outbox.send_again_after(acknowledged)
+        self.client.set(COUNTER, known)
+        self._note(known)
+        log.error("relay.redis_lost_data", published_again=again)
+
+    def _note(self, counter: int) -> None:
+        with transaction():
+            positions.note_counter(counter, self.clock.now())
+        self._counter = counter
+
+    def _ensure_groups(self) -> None:
+        for group in self.groups:
+            try:
+                self.client.xgroup_create(self.stream, group, id="0", mkstream=True)
+            except redis.ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+
+    def _count(self, rows: Sequence[Outbox]) -> None:
+        for row in rows:
+            self.metrics.messages_out.labels(row.type).inc()
+            event = json.loads(row.body)
+            log.info(
+                "message.sent",
+                id=row.message_id,
+                type=row.type,
+                message_id=event.get("inreplyto"),
+            )
+
+    def _finish(self) -> None:
+        with contextlib.suppress(redis.RedisError):
+            if self._is_ours():
+                while self.send():
+                    pass
+            with transaction():
+                lanes.leave(EVERYBODY, LANE, self.holder)
+            self.client.close()

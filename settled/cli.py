@@ -1,0 +1,241 @@
+"""The command line.
+
+Exit codes: 0 done; 1 it ran and something is wrong, as printed; 2 the call was wrong;
+3 a setting or the database is unusable; 4 Xero or Redis can't be reached or refuses.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from core.errors import (
+    BooksUnusable,
+    NotConnected,
+    SettingsInvalid,
+    SettledError,
+    XeroError,
+)
+from core.registry import PluginInvalid, Registry
+from core.settings import load_settings
+
+SOMETHING_WRONG, USAGE, UNUSABLE, UNREACHABLE = 1, 2, 3, 4
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file; else SETTLED_CONFIG, else settled.toml if it is here.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command ``settled``: clear errors, no tracebacks, exit codes as above."""
+    try:
+        cli.main(args=arguments, prog_name="settled", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except SettledError as error:
+        click.echo(f"settled: {error}", err=True)
+        sys.exit(_code_of(error))
+    sys.exit(0)
+
+
+def _code_of(error: SettledError) -> int:
+    match error:
+        case SettingsInvalid() | BooksUnusable() | PluginInvalid():
+            return UNUSABLE
+        case NotConnected() | XeroError():
+            return UNREACHABLE
+        case _:
+            return SOMETHING_WRONG
+
+
+def needs_sandbox(command: CommandT) -> CommandT:
+    """The sandbox is a second wheel; without it the command says so."""
+
+    @wraps(command)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            import sandbox  # noqa: F401 only where it is installed
+        except ModuleNotFoundError as error:
+            raise SettingsInvalid(
+                "sandbox", "is not installed; pip install 'settled[sandbox]'"
+            ) from error
+        return command(*args, **kwargs)
+
+    return checked  # type: ignore[return-value]  # same signature, checked first
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="settled")
+def cli() -> None:
+    """Exactly one Xero invoice for each request, one action for each payment."""
+
+
+@cli.command()
+@config_option
+def run(config: Path | None) -> None:
+    """Run everything in this process until Ctrl-C or SIGTERM."""
+    from settled.running import run_until_told_to_stop
+
+    run_until_told_to_stop(load_settings(config))
+
+
+@cli.command()
+@config_option
+def connect(config: Path | None) -> None:
+    """Connect to Xero: prints the address where a person consents."""
+    from settled.connecting import connect_to_xero
+
+    names = connect_to_xero(load_settings(config), click.echo)
+    click.echo(f"Connected: {', '.join(names)}")
+
+
+@cli.command()
+@config_option
+@click.option("--offline", is_flag=True, help="Ask nothing of Xero.")
+def check(config: Path | None, offline: bool) -> None:
+    """Check settings, stores, plugins, and prices against Xero's own codes."""
+    from settled.checking import check_all
+
+    findings = check_all(load_settings(config), offline=offline)
+    table = Table("", "what", "finding", box=None)
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.is_fine else "[red]WRONG[/]"
+        table.add_row(mark, finding.what, finding.text)
+    Console().print(table)
+    if not all(finding.is_fine for finding in findings):
+        raise click.exceptions.Exit(SOMETHING_WRONG)
+
+
+@cli.command()
+def plugins() -> None:
+    """List the plugins, their message types and their actions."""
+    table = Table("workflow", "takes", "asks the platform to", box=None)
+    for name, workflow in Registry.installed().workflows.items():
+        takes = "\n".join(rule.message_type for rule in workflow.rules.rules)
+        table.add_row(name, takes, "\n".join(workflow.rules.actions))
+    Console().print(table)
+
+
+@cli.command()
+@config_option
+def migrate(config: Path | None) -> None:
+    """Bring the database's schema up to date."""
+    from settled.maintenance import migrate_books
+
+    applied = migrate_books(load_settings(config))
+    click.echo("\n".join(applied) if applied else "nothing to do")
+
+
+@cli.group()
+def prices() -> None:
+    """What things cost, from which day on."""
+
+
+@prices.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@config_option
+def import_prices(file: Path, config: Path | None) -> None:
+    """Import price rows from a CSV file; all of them or none.
+
+    Columns: workflow, sku, effective_on, currency, unit_amount, account_code, tax_type,
+    description.
+    """
+    from settled.maintenance import import_price_file
+
+    count = import_price_file(load_settings(config), file)
+    click.echo(f"{count} prices imported")
+
+
+@prices.command("list")
+@config_option
+def list_prices(config: Path | None) -> None:
+    """List every price row."""
+    from settled.maintenance import price_rows
+
+    table = Table("workflow", "sku", "from", "price", "account", "tax", box=None)
+    for workflow, price in price_rows(load_settings(config)):
+        amount = f"{price.unit_amount} {price.currency}"
+        codes = (price.account_code, price.tax_type)
+        table.add_row(workflow, price.sku, str(price.effective_on), amount, *codes)
+    Console().print(table)
+
+
+@cli.command()
+@config_option
+def accounts(config: Path | None) -> None:
+    """List Xero's accounts and tax rates, as cached."""
+    from settled.maintenance import cached_codes
+
+    for tenant, accounts_held, rates in cached_codes(load_settings(config)):
+        table = Table("code", "name", "type", title=f"{tenant}: accounts", box=None)
+        for row in accounts_held:
+            table.add_row(str(row.get("Code", "")), str(row["Name"]), str(row["Type"]))
+        Console().print(table)
+        table = Table("tax type", "name", "%", title=f"{tenant}: tax rates", box=None)
+        for row in rates:
+            rate = str(row.get("EffectiveRate", ""))
+            table.add_row(str(row["TaxType"]), str(row["Name"]), rate)
+        Console().print(table)
+
+
+@cli.command(
+    "sandbox",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@needs_sandbox
+def run_sandbox(arguments: tuple[str, ...]) -> None:
+    """Run the stand-in Xero: `settled sandbox serve --help` tells its options."""
+    from sandbox.cli import main as sandbox_cli
+
+    given = list(arguments) or ["serve"]
+    sandbox_cli.main(args=given, prog_name="settled sandbox", standalone_mode=False)
+
+
+@cli.command()
+@click.option(
+    "--members", default=250, show_default=True, type=click.IntRange(1, 20000)
+)
+@click.option(
+    "--seed", default=1, show_default=True, help="Another seed, other people."
+)
+@click.option(
+    "--limits",
+    type=click.Choice(["lifted", "xero"]),
+    default="lifted",
+    show_default=True,
+    help="Calls a minute and a day and e-mails a day: lifted, or as Xero has them "
+    "(an e-mail is a call, so 250 members then take five minutes).",
+)
+@click.option("--twice", is_flag=True, help="Publish the season again with new ids.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures here.",
+)
+@click.option("--serve", is_flag=True, help="Stay up afterwards, to look around.")
+@needs_sandbox
+def demo(**options: Any) -> None:
+    """Run the main job against the sandbox: a renewal season, invoiced and paid.
+
+    Exits with 1 when the books, Xero's ledger and the platform's wishes differ.
+    """
+    from settled.demo.show import show
+
+    if not show(**options):
+        raise click.exceptions.Exit(SOMETHING_WRONG)

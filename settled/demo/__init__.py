@@ -1,0 +1,1 @@
+"""The main job against the sandbox, and a judge who believes nobody."""

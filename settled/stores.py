@@ -1,0 +1,53 @@
+"""The books, Redis and the key of an installation, opened as the settings say."""
+
+from pathlib import Path
+
+from bus.embedded import EmbeddedRedis
+from core.db.database import close_books, migrate, open_books, require_schema
+from core.errors import SettingsInvalid
+from core.settings import Settings
+from core.xero.sealing import Seal, own_key
+
+
+class Stores:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.redis: EmbeddedRedis | None = None
+
+    def open_books(self) -> None:
+        """Our own SQLite is brought up to date; a shared database must be already."""
+        folder = self.settings.data_folder
+        _make_folder(folder)
+        given = self.settings.database_url
+        url = given.get_secret_value() if given else f"sqlite:///{folder / 'books.db'}"
+        open_books(url)
+        if url.startswith("sqlite:"):
+            migrate()
+        else:
+            require_schema()
+
+    def redis_url(self) -> str:
+        """The given server's, else that of an embedded one, started now."""
+        given = self.settings.redis_url
+        if given is not None:
+            return given.get_secret_value()
+        folder = self.settings.data_folder / "redis"
+        self.redis = EmbeddedRedis(folder, port=self.settings.bus.embedded_port)
+        self.redis.start()
+        return self.redis.url
+
+    def seal(self) -> Seal:
+        keys = [key.get_secret_value() for key in self.settings.token_keys]
+        return Seal(keys or [own_key(self.settings.data_folder)])
+
+    def close(self) -> None:
+        close_books()
+        if self.redis is not None:
+            self.redis.stop()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsInvalid("data_folder", f"{folder}: {error.strerror}") from error
