@@ -1,8 +1,14 @@
 """Redis clients, made for what they do."""
 
+from typing import Any
+
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from core.errors import SettingsInvalid
+
+Client = redis.Redis
 
 #: Commands answer in milliseconds; a stalled Redis must not hold a worker for long.
 COMMAND_TIMEOUT_S = 5
@@ -15,7 +21,7 @@ BLOCKING_TIMEOUT_S = 10
 BLOCK_MS = 1_000
 
 
-def command_client(url: str) -> redis.Redis:
+def command_client(url: str) -> Client:
     """For everything that answers at once.
 
     No silent second tries: a script whose reply was lost would run twice.
@@ -29,7 +35,7 @@ def command_client(url: str) -> redis.Redis:
     )
 
 
-def blocking_client(url: str) -> redis.Redis:
+def blocking_client(url: str) -> Client:
     """For the one thread that waits for entries of a stream."""
     return redis.Redis.from_url(
         url,
@@ -38,3 +44,40 @@ def blocking_client(url: str) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         decode_responses=False,
     )
+
+
+def why_not_ready(client: Client) -> str | None:
+    """None while Redis answers, else what is wrong."""
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        return f"redis: {type(error).__name__}"
+    return None
+
+
+def require_durable(client: Client) -> str:
+    """Redis must keep what it accepted and never evict.
+
+    Raises:
+        SettingsInvalid: it can't be reached, keeps nothing over a restart, or drops
+            keys when it is full.
+    """
+    try:
+        held: Any = client.config_get("appendonly", "maxmemory-policy")
+    except redis.RedisError as error:
+        raise SettingsInvalid(
+            "redis_url", f"{type(error).__name__}: {error}"
+        ) from error
+    found = {_text(name): _text(value) for name, value in held.items()}
+    if found.get("appendonly") != "yes":
+        raise SettingsInvalid(
+            "redis_url", "appendonly is off: a restart loses messages"
+        )
+    policy = found.get("maxmemory-policy")
+    if policy != "noeviction":
+        raise SettingsInvalid("redis_url", f"maxmemory-policy is {policy}: it evicts")
+    return "append-only, no eviction"
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -4,14 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
-
-import redis
 
 import bus
 import core
 import plugins
-from bus.connection import command_client
+from bus.connection import command_client, require_durable
 from core import reference_data
 from core.clock import SystemClock
 from core.db import reference, tokens
@@ -75,27 +72,10 @@ def require_own_packages() -> str:
     return f"from {here}"
 
 
-def require_durable(client: redis.Redis) -> str:
-    """Redis must keep what it accepted and never evict.
-
-    Raises:
-        SettingsInvalid: it keeps nothing over a restart, or drops keys when full.
-    """
-    held: Any = client.config_get("appendonly", "maxmemory-policy")
-    if held.get(b"appendonly", held.get("appendonly")) not in (b"yes", "yes"):
-        raise SettingsInvalid(
-            "redis_url", "appendonly is off: a restart loses messages"
-        )
-    policy = held.get(b"maxmemory-policy", held.get("maxmemory-policy"))
-    if policy not in (b"noeviction", "noeviction"):
-        raise SettingsInvalid("redis_url", f"maxmemory-policy is {policy!s}: it evicts")
-    return "append-only, no eviction"
-
-
 def _found(what: str, look: Callable[[], str]) -> list[Finding]:
     try:
         return [Finding(what, look())]
-    except (SettledError, redis.RedisError) as error:
+    except SettledError as error:
         return [Finding(what, str(error), is_fine=False)]
 
 

@@ -8,12 +8,10 @@ import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
-import redis
 import structlog
-from dramatiq import Worker
 
 from bus.broker import Actors, DramatiqWaker, make_broker
-from bus.connection import blocking_client, command_client
+from bus.connection import Client, blocking_client, command_client
 from bus.intake import Intake
 from bus.quota import RedisQuotaCounter
 from bus.relay import Relay
@@ -55,14 +53,6 @@ BEAT_EVERY_S = 1.0
 
 #: Calls in hand are let finish for so long: longer than Xero's read timeout.
 STOP_WITHIN_MS = 70_000
-
-
-#: How soon an idle worker sees a wake-up call; at the default of 1,000 ms a payment
-#: would wait 300 ms for nothing (facts/engine.md, section 4.2).
-POLL_MS = 50
-
-#: Messages that a worker fetches ahead: at twice the threads it would mostly sleep.
-PREFETCH = 64
 
 
 class Daemon:
@@ -203,7 +193,7 @@ class Daemon:
             },
         }
 
-    def _client(self) -> redis.Redis:
+    def _client(self) -> Client:
         client = command_client(self.redis_url)
         self._closing.callback(client.close)
         return client
@@ -211,13 +201,7 @@ class Daemon:
     def _start_worker(self) -> None:
         broker = make_broker(self._client())
         self.waker.actors = Actors(broker, lambda: self.runner, self.handler.handle)
-        worker = Worker(
-            broker,
-            worker_threads=self.settings.worker_threads,
-            worker_timeout=POLL_MS,
-        )
-        worker.queue_prefetch = PREFETCH
-        worker.start()
+        worker = start_worker(broker, self.settings.worker_threads)
         self._closing.callback(broker.close)
         self._closing.callback(worker.stop, timeout=STOP_WITHIN_MS)
 

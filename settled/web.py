@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import redis
-
+from bus.connection import why_not_ready
 from core.db.database import check_writable
 from core.web.internal import internal_app
 from core.web.public import CallbackResult, public_app
@@ -37,16 +36,8 @@ def internal_listener(daemon: "Daemon") -> HttpServer:
     """Health and metrics."""
     checks: dict[str, Callable[[], str | None]] = {
         "database": check_writable,
-        "redis": lambda: _ping(daemon.client),
+        "redis": lambda: why_not_ready(daemon.client),
     }
     app = internal_app(registry=daemon.metrics.registry, checks=checks)
     web = daemon.settings.web
     return HttpServer(app, web.internal_host, web.internal_port)
-
-
-def _ping(client: redis.Redis) -> str | None:
-    try:
-        client.ping()
-    except redis.RedisError as error:
-        return f"redis: {type(error).__name__}"
-    return None
