@@ -1,0 +1,1 @@
+"""A stand-in for Xero: identity, accounting, limits, idempotency and webhooks."""
