@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -156,7 +157,7 @@ class EmbeddedRedis:
         """Where clients connect: the TCP port if there is one, else the socket."""
         if self.port is not None:
             return f"redis://127.0.0.1:{self.port}/0"
-        return f"unix://{self.socket}"
+        return f"unix://{quote(str(self.socket))}"
 
     @property
     def pid(self) -> int | None:

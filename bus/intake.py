@@ -10,6 +10,7 @@ between repeats a message and never loses one.
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
@@ -32,6 +33,8 @@ TOGETHER = 100
 #: transaction of a hundred rows takes.
 ABANDONED_AFTER_MS = 30_000
 
+LOOK_FOR_ABANDONED = timedelta(seconds=15)
+
 PAUSE_AFTER_FAULT_S = 1.0
 
 
@@ -53,6 +56,7 @@ class Intake:
         self.door = door
         self.waker = waker
         self.clock = clock
+        self._claimed_at: datetime | None = None
 
     def run(self, stopping: threading.Event) -> None:
         """Until told to stop. After any fault our own pending entries come first."""
@@ -60,8 +64,8 @@ class Intake:
             try:
                 self._ensure_group()
                 self._drain(self._own_pending)
-                self._drain(self._abandoned)
                 while not stopping.is_set():
+                    self._claim_abandoned()
                     self._take(self._new())
             except redis.RedisError as error:
                 log.warning("intake.fault", kind=type(error).__name__)
@@ -69,7 +73,20 @@ class Intake:
             except Exception:
                 log.exception("intake.failed")
                 self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
+        self._leave()
+
+    def _claim_abandoned(self) -> None:
+        """Now and then, what a consumer that ended has left behind."""
+        now = self.clock.now()
+        if self._claimed_at is None or now - self._claimed_at > LOOK_FOR_ABANDONED:
+            self._drain(self._abandoned)
+            self._claimed_at = now
+
+    def _leave(self) -> None:
+        """A consumer that owes nothing is forgotten, or the group would only grow."""
         with contextlib.suppress(redis.RedisError):
+            if not self._own_pending():
+                self.client.xgroup_delconsumer(self.stream, GROUP, self.consumer)
             self.client.close()
 
     def _ensure_group(self) -> None:

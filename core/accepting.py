@@ -7,7 +7,7 @@ import structlog
 
 from core import answers
 from core.clock import Clock
-from core.db import inbox, outbox
+from core.db import inbox, outbox, problems
 from core.db.database import transaction
 from core.db.models import Inbox
 from core.errors import Refused
@@ -54,9 +54,35 @@ class Door:
         Returns:
             The inbox rows that are to be handled.
         """
+        try:
+            return self._accept(entries)
+        except Exception:
+            if len(entries) == 1:
+                return self._give_up(entries[0])
+            log.exception("messages.failed_together")
+        return [row_id for entry in entries for row_id in self.accept([entry])]
+
+    def _accept(self, entries: Sequence[Entry]) -> list[int]:
         with transaction():
             taken = [self._take(entry) for entry in entries]
         return [row_id for row_id in taken if row_id is not None]
+
+    def _give_up(self, entry: Entry) -> list[int]:
+        """An entry that only a bug of ours can explain must not block the stream."""
+        log.exception("message.failed", entry=entry.entry_id)
+        now = self.clock.now()
+        refusal = Refused("it could not be read; a person has been told", "event")
+        with transaction():
+            problems.open_problem(
+                "entry_failed",
+                f"entry:{entry.entry_id}",
+                f"stream entry {entry.entry_id} could not be taken",
+                now,
+            )
+            key = (self.settings.bus.stream_in, entry.entry_id)
+            kept = repr((entry.raw or b"")[:KEPT_OF_MALFORMED])
+            self._store_rejected(key, hash_of(kept), kept, refusal, {})
+        return []
 
     def _take(self, entry: Entry) -> int | None:
         parsed: dict[str, object] = {}

@@ -82,8 +82,9 @@ class CreateContacts:
 
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
         if not outcome.errors:
-            contacts.created(element.tenant, element.key, outcome.record, now)
+            # First, because it waits for whoever has just asked for this contact.
             writes.finish(element, WriteState.DONE)
+            contacts.created(element.tenant, element.key, outcome.record, now)
         elif NAME_TAKEN in outcome.errors[0] and "name" not in element.data:
             name = self._other_name(element)
             writes.due_again(element, now, data={**element.data, "name": name})

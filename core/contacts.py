@@ -16,6 +16,7 @@ from core.contact_matching import (
 from core.db import contacts, invoices, outbox, problems, writes
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice
+from core.db.writes import WriteState
 from core.members import Member
 from core.waking import LaneName
 
@@ -55,11 +56,26 @@ def resolve(tenant: str, member: Member, now: datetime) -> Resolution:
                 return Known(contact.contact_id)
             return _undecided(tenant, member, Ambiguous((contact,), rule, "taken"), now)
         case NoMatch():
-            data = {"member": member.model_dump(mode="json")}
-            writes.add(tenant, LaneName.CONTACTS, member.id, now, data=data)
-            return Creating()
+            return _create(tenant, member, now)
         case Ambiguous():
             return _undecided(tenant, member, decision, now)
+
+
+def _create(tenant: str, member: Member, now: datetime) -> Resolution:
+    """Ask for a contact, unless that has been asked before."""
+    data = {"member": member.model_dump(mode="json")}
+    asked = writes.add_locked(tenant, LaneName.CONTACTS, member.id, now, data)
+    if asked.state == WriteState.DONE:
+        # It was created between our look and our lock.
+        contact_id = contacts.link_of(tenant, member.id)
+        if contact_id is not None:
+            return Known(contact_id)
+    if asked.state != WriteState.REFUSED:
+        return Creating()
+    if asked.data["member"] == data["member"]:
+        return Undecided(_cause(tenant, member), asked.reason)
+    writes.due_again(asked, now, data=data)
+    return Creating()
 
 
 def created(tenant: str, member_id: str, contact: MirrorContact, now: datetime) -> None:

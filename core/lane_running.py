@@ -125,8 +125,8 @@ class LaneRunner:
             if (
                 oldest is None
                 or now - oldest > FILL_WITHIN
-                or writes.count_due(tenant, name, now) >= FULL
-                or not inbox.unhandled(tenant, now)
+                or writes.count_due(tenant, name, now, most=FULL) >= FULL
+                or not inbox.is_more_coming(tenant, now)
             ):
                 return
             self.clock.wait(self.stopping, FILL_STEP_S)

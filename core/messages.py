@@ -91,7 +91,12 @@ def fact_id(*parts: str) -> str:
 def canonical(value: Any) -> str:
     """JSON with one spelling for one value."""
     return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
+        value,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+        default=str,
     )
 
 
@@ -131,10 +136,16 @@ def read_json(raw: bytes) -> dict[str, Any]:
     """One JSON object, or Refused."""
     try:
         parsed = json.loads(raw, parse_constant=_no_constant)
+        # What can be parsed but not written again (half a surrogate pair, a number
+        # beyond all bounds, a thousand brackets) must not get any further.
+        written = canonical(parsed)
+        written.encode()
     except (ValueError, RecursionError) as error:
         raise Refused("not JSON", "event") from error
     if not isinstance(parsed, dict):
         raise Refused("not a JSON object", "event")
+    if "\\u0000" in written:
+        raise Refused("contains a NUL character", "event")
     return parsed
 
 

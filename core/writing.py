@@ -6,7 +6,8 @@ the key has expired the same bytes with the same key, after that a look in Xero.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from core.db.models import Intent, Write
 from core.db.writes import IntentState
 from core.errors import (
     SettledError,
+    XeroError,
     XeroOutcomeUnknown,
     XeroRefused,
     XeroUnauthorised,
@@ -138,12 +140,13 @@ class WriteLane:
             self._settle(unknown)
             return True
         self.kind.check(tenant)
-        if not writes.count_due(tenant, self.kind.name, now):
+        if not writes.count_due(tenant, self.kind.name, now, most=1):
             return False
         with self.door.admit(tenant, self.kind.purpose) as slot:
             intent = self._claim(tenant, holder)
             if intent is not None:
-                self._send(slot, intent)
+                with self._never_left_open(intent):
+                    self._send(slot, intent)
         return True
 
     def next_due(self, tenant: str) -> datetime | None:
@@ -168,6 +171,7 @@ class WriteLane:
                 idempotency_key=f"{tenant[:40]}-{uuid.uuid4()}",
                 holder=holder,
                 created_at=now,
+                held_at=now,
             )
             writes.claim(elements, intent)
         return intent
@@ -193,6 +197,17 @@ class WriteLane:
             self._unknown(intent, error)
         else:
             self._commit(intent, answer)
+
+    @contextmanager
+    def _never_left_open(self, intent: Intent) -> Iterator[None]:
+        """Whatever else goes wrong, a bug included: unknown, and settled later."""
+        try:
+            yield
+        except XeroError:
+            raise  # each has left the intent as it should be
+        except Exception as error:
+            self._unknown(intent, XeroOutcomeUnknown(repr(error)))
+            raise
 
     def _request(self, intent: Intent) -> XeroRequest:
         return XeroRequest(
@@ -311,10 +326,15 @@ class WriteLane:
         try:
             with self.door.admit(intent.tenant, self.kind.purpose) as slot:
                 with transaction():
-                    if not writes.move_intent(intent, intent.holder, IntentState.OPEN):
+                    if not writes.move_intent(
+                        intent,
+                        intent.holder,
+                        IntentState.OPEN,
+                        held_at=self.clock.now(),
+                    ):
                         return
-                intent.state = IntentState.OPEN
-                self._send_same(slot, intent)
+                with self._never_left_open(intent):
+                    self._send_same(slot, intent)
         except XeroWait as wait:
             self._look_later(intent, wait.until)
             raise

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import structlog
 
-from bus.broker import Actors, DramatiqWaker, make_broker
+from bus.broker import Actors, DramatiqWaker, make_broker, start_worker
 from bus.connection import Client, blocking_client, command_client
 from bus.intake import Intake
 from bus.quota import RedisQuotaCounter
@@ -78,7 +78,7 @@ class Daemon:
         self.process = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.stores = Stores(settings)
         self.stopping = threading.Event()
-        self._relay_stopping = threading.Event()
+        self._late = threading.Event()
         self._threads: list[threading.Thread] = []
         self._closing = contextlib.ExitStack()
 
@@ -121,9 +121,10 @@ class Daemon:
             processes.beat(self.process, self.clock.now())
             processes.forget_silent(self.clock.now())
         self._closing.callback(self._leave)
-        self._run_thread("relay", self.relay.run, self._relay_stopping)
+        # These two stop last: what is in hand is still sent, and we are not yet dead.
+        self._run_thread("beat", self._beat, self._late)
+        self._run_thread("relay", self.relay.run, self._late)
         self._start_worker()
-        self._run_thread("beat", self._beat, self.stopping)
         self._run_thread("pump", self._pump, self.stopping)
         self._run_thread("trimmer", self.trimmer.run, self.stopping)
         self._run_thread("intake", self.intake.run, self.stopping)

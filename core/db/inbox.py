@@ -114,14 +114,14 @@ def wake_due(now: datetime, limit: int = 500) -> list[int]:
     return ids
 
 
-def unhandled(tenant: str, now: datetime) -> int:
-    """How many messages are about to be handled: more work is coming."""
+def is_more_coming(tenant: str, now: datetime) -> bool:
+    """Whether messages are here that have not been handled yet."""
     query = Inbox.select().where(
         (Inbox.state == InboxState.ACCEPTED)
         & (Inbox.due_at <= now)
         & (Inbox.tenant == tenant)
     )
-    return int(query.count())
+    return bool(query.exists())
 
 
 def next_due() -> datetime | None:

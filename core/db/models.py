@@ -211,6 +211,8 @@ class Intent(Table):
     state = CharField()
     holder = CharField()
     created_at = MomentField()
+    #: When it was last opened; nothing is on its way for longer than a call may last.
+    held_at = MomentField()
     sent_at = MomentField(null=True)
     due_at = MomentField(null=True)
     tries = IntegerField(default=0)

@@ -23,14 +23,14 @@ def open_problem(
         .execute()
     )
     if not seen_again:
-        Problem.create(
+        Problem.insert(
             tenant=tenant,
             kind=kind,
             cause=cause,
             title=title,
             detail=dict(detail or {}),
             opened_at=now,
-        )
+        ).on_conflict_ignore().execute()
 
 
 def close_problem(cause: str, now: datetime) -> None:

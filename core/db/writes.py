@@ -1,11 +1,15 @@
 """What is to be written to Xero, and the intents: calls stored before they are made."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from core.db.models import Intent, Invoice, Write, proxy
+from core.quota import CALL_LEASE_S
+
+#: A call ends within its timeouts; then its outcome is recorded within seconds.
+OPEN_AT_MOST = timedelta(seconds=CALL_LEASE_S + 60)
 
 
 class WriteState(StrEnum):
@@ -42,6 +46,23 @@ def add(
     ).on_conflict_ignore().execute()
 
 
+def add_locked(tenant: str, kind: str, key: str, due_at: datetime, data: Any) -> Write:
+    """As ``add``; the row that stands there now, which nobody changes until the commit.
+
+    Whoever waits for this element and whoever finishes it thus see each other.
+    """
+    query = (
+        Write.insert(tenant=tenant, kind=kind, key=key, data=data, due_at=due_at)
+        .on_conflict(
+            conflict_target=[Write.tenant, Write.kind, Write.key],
+            update={Write.key: key},
+        )
+        .returning(Write)
+    )
+    row: Write = next(iter(query.execute()))
+    return row
+
+
 def due(tenant: str, kind: str, now: datetime, limit: int) -> list[Write]:
     """The next elements, as many as may share a call: the first one's limit rules.
 
@@ -55,8 +76,9 @@ def due(tenant: str, kind: str, now: datetime, limit: int) -> list[Write]:
     return [row for row in rows if row.batch_limit == rows[0].batch_limit][:together]
 
 
-def count_due(tenant: str, kind: str, now: datetime) -> int:
-    return int(_due(tenant, kind, now).count())
+def count_due(tenant: str, kind: str, now: datetime, most: int) -> int:
+    """How many are due, counted no further than ``most``."""
+    return int(_due(tenant, kind, now).limit(most).count())
 
 
 def oldest_due(tenant: str, kind: str, now: datetime) -> datetime | None:
@@ -174,7 +196,9 @@ def take_unknown(tenant: str, kind: str, holder: str, now: datetime) -> Intent |
 
 
 def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
-    """Open intents of processes that no longer live become unknown.
+    """Open intents that nobody is sending become unknown.
+
+    Their process no longer lives, or they are open for longer than a call may last.
 
     Returns:
         Tenant and kind of each, for their lanes to be woken.
@@ -183,7 +207,7 @@ def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
     lost = [
         row
         for row in Intent.select().where(Intent.state == IntentState.OPEN)
-        if row.holder.split("/")[0] not in names
+        if row.holder.split("/")[0] not in names or row.held_at < now - OPEN_AT_MOST
     ]
     for row in lost:
         Intent.update(

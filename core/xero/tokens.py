@@ -41,6 +41,7 @@ class Tokens:
         self.who = who
         self._lock = threading.Lock()
         self._held: TokenSet | None = None
+        self._distrusted = ""
         self._never = threading.Event()
 
     def access_token(self) -> str:
@@ -52,12 +53,9 @@ class Tokens:
 
     def distrust(self, token: str) -> None:
         with self._lock:
-            if self._held is None or self._held.access_token != token:
-                return
-            self._held = None
-            row = self._row()
-            if row is not None and self._open(row).access_token == token:
-                self._refresh(row)
+            self._distrusted = token
+            if self._held is not None and self._held.access_token == token:
+                self._held = None
 
     def begin_consent(self) -> str:
         """The address to which a person goes to consent."""
@@ -115,13 +113,19 @@ class Tokens:
             if row is None:
                 raise NotConnected("nobody has consented; run `settled connect`")
             stored = self._open(row)
-            if stored.is_fresh(self.clock.now(), MARGIN_S):
+            if self._is_good(stored):
                 return stored
             refreshed = self._refresh(row)
             if refreshed is not None:
                 return refreshed
             self.clock.wait(self._never, 0.2)
         raise XeroUnreachable("another process is refreshing the token for too long")
+
+    def _is_good(self, stored: TokenSet) -> bool:
+        return (
+            stored.is_fresh(self.clock.now(), MARGIN_S)
+            and stored.access_token != self._distrusted
+        )
 
     def _refresh(self, row: Connection) -> TokenSet | None:
         """Rotate; None if somebody else is at it.

@@ -135,6 +135,7 @@ def up(migrator, db):
         state = CharField()
         holder = CharField()
         created_at = MomentField()
+        held_at = MomentField()
         sent_at = MomentField(null=True)
         due_at = MomentField(null=True)
         tries = IntegerField(default=0)
