@@ -25,6 +25,9 @@ from core.settings import Settings
 
 log = structlog.get_logger()
 
+#: An entry beyond this is rejected without its id, because nobody looks for it.
+PARSED_AT_MOST = 16 * 1024 * 1024
+
 #: How much of an unreadable entry is kept for the person who looks into it.
 KEPT_OF_MALFORMED = 16_384
 
@@ -88,6 +91,7 @@ class Door:
         parsed: dict[str, object] = {}
         try:
             parsed = self._parse(entry)
+            self._check_size(entry)
             envelope = read_envelope(parsed)
             tenant = self._tenant(envelope)
             self._check(envelope)
@@ -97,12 +101,17 @@ class Door:
         return self._add(envelope, tenant)
 
     def _parse(self, entry: Entry) -> dict[str, object]:
-        most = self.settings.bus.message_max_bytes
+        """Even of one that is too long the id, so that the answer can name it."""
         if entry.raw is None:
             raise Refused("the entry has no field `event`", "event")
-        if len(entry.raw) > most:
-            raise Refused(f"{len(entry.raw)} bytes; at most {most} are read", "event")
+        if len(entry.raw) > PARSED_AT_MOST:
+            raise Refused(f"{len(entry.raw)} bytes are not even parsed", "event")
         return read_json(entry.raw)
+
+    def _check_size(self, entry: Entry) -> None:
+        size, most = len(entry.raw or b""), self.settings.bus.message_max_bytes
+        if size > most:
+            raise Refused(f"{size} bytes; at most {most} are taken", "event")
 
     def _tenant(self, envelope: Envelope) -> str:
         tenant = envelope.tenant or self.settings.sole_tenant

@@ -26,7 +26,8 @@ log = structlog.get_logger()
 CROWDED = frozenset({LaneName.CONTACTS, LaneName.INVOICES})
 
 #: While more is coming a batch fills for at most so long; a lone one goes at once.
-FILL_WITHIN = timedelta(seconds=1)
+#: A call is a sixtieth of Xero's minute, so a season can well wait for a full one.
+FILL_WITHIN = timedelta(seconds=5)
 FILL_STEP_S = 0.05
 FULL = 50
 
@@ -126,10 +127,16 @@ class LaneRunner:
                 oldest is None
                 or now - oldest > FILL_WITHIN
                 or writes.count_due(tenant, name, now, most=FULL) >= FULL
-                or not inbox.is_more_coming(tenant, now)
+                or not self._is_more_coming(tenant, name, now)
             ):
                 return
             self.clock.wait(self.stopping, FILL_STEP_S)
+
+    def _is_more_coming(self, tenant: str, name: LaneName, now: datetime) -> bool:
+        """Messages not yet handled, and for invoices contacts not yet created."""
+        return inbox.is_more_coming(tenant, now) or (
+            name is LaneName.INVOICES and writes.is_pending(tenant, LaneName.CONTACTS)
+        )
 
     def _park(self, tenant: str, name: LaneName, until: datetime, reason: str) -> None:
         log.info("lane.parked", until=until.isoformat(), reason=reason)

@@ -59,7 +59,7 @@ class BusSettings(_Table):
     stream_out: str = "settled:out"
     #: Consumer groups of ``stream_out``; the first is the platform's.
     groups: tuple[str, ...] = Field(default=("platform",), min_length=1)
-    #: A longer entry is rejected unread.
+    #: A longer entry is rejected.
     message_max_bytes: int = Field(default=262_144, ge=1_024)
     #: Also listen on this loopback port, when Redis is the embedded one.
     embedded_port: int | None = Field(default=None, ge=1, le=65_535)

@@ -81,6 +81,14 @@ def count_due(tenant: str, kind: str, now: datetime, most: int) -> int:
     return int(_due(tenant, kind, now).limit(most).count())
 
 
+def is_pending(tenant: str, kind: str) -> bool:
+    """Whether any element is due or on its way."""
+    query = Write.select().where(
+        _of(tenant, kind) & Write.state.in_([WriteState.DUE, WriteState.CLAIMED])
+    )
+    return bool(query.exists())
+
+
 def oldest_due(tenant: str, kind: str, now: datetime) -> datetime | None:
     row = _due(tenant, kind, now).order_by(Write.due_at).first()
     return row.due_at if row else None
