@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from core import contacts
 from core.calls import Slot, XeroAnswer
 from core.clock import Clock
@@ -19,6 +21,8 @@ from core.waking import LaneName, Waker
 from core.writing import ABSENT, Outcome, Prepared
 from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
+
+log = structlog.get_logger()
 
 #: What Xero says when another active contact has the name (facts/xero.md, section 5).
 NAME_TAKEN = "already assigned to another contact"
@@ -85,6 +89,9 @@ class CreateContacts:
             # First, because it waits for whoever has just asked for this contact.
             writes.finish(element, WriteState.DONE)
             contacts.created(element.tenant, element.key, outcome.record, now)
+            log.info(
+                "contact.created", member_id=element.key, intent=element.intent_id
+            )
         elif NAME_TAKEN in outcome.errors[0] and "name" not in element.data:
             name = self._other_name(element)
             writes.due_again(element, now, data={**element.data, "name": name})

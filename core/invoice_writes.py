@@ -7,6 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import structlog
+
 from core import answers, invoice_messages
 from core.business_days import day_of, due_on
 from core.calls import Slot, XeroAnswer, XeroRequest
@@ -25,6 +27,8 @@ from core.workflow_settings import WorkflowTables
 from core.writing import ABSENT, Outcome, Prepared
 from core.xero_json import errors as errors_of
 from core.xero_json import invoice as parse_invoice
+
+log = structlog.get_logger()
 
 #: Xero's answer to a PUT with a number that it has (facts/xero.md, section 3).
 NUMBER_TAKEN = "must be unique"
@@ -168,6 +172,12 @@ class RaiseInvoices:
             at=now,
             invoice=invoice,
             answers=invoice.asked_by,
+        )
+        log.info(
+            "invoice.raised",
+            number=invoice.number,
+            message_id=message.in_reply_to,
+            intent=element.intent_id,
         )
         if invoice.undone_by_id:
             self._follow(invoice, LaneName.VOIDS, now)

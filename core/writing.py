@@ -174,6 +174,13 @@ class WriteLane:
                 held_at=now,
             )
             writes.claim(elements, intent)
+        log.info(
+            "intent.opened",
+            intent=intent.id,
+            kind=self.kind.name,
+            elements=len(elements),
+            idempotency_key=intent.idempotency_key,
+        )
         return intent
 
     def _send(self, slot: Slot, intent: Intent) -> None:
@@ -386,7 +393,7 @@ class WriteLane:
                 self.kind.record(element, outcome, now)
             for element in elements:
                 if found.get(element.id, ABSENT) is ABSENT:
-                    self._try_anew(element, now)
+                    self._try_anew(element, intent, now)
         log.info(
             "intent.settled",
             intent=intent.id,
@@ -395,10 +402,15 @@ class WriteLane:
         )
         self.kind.recorded(there, now)
 
-    def _try_anew(self, element: Write, now: datetime) -> None:
-        """Xero has it not: another intent, until a person must look into it."""
-        if element.tries + 1 < TRIES:
-            writes.due_again(element, now, failed=True)
+    def _try_anew(self, element: Write, intent: Intent, now: datetime) -> None:
+        """Xero has it not: another intent, until a person must look into it.
+
+        A batch that was refused as a whole says nothing of one element, and its halves
+        come to an end by themselves.
+        """
+        is_counted = not intent.reason.startswith(HALVE)
+        if not is_counted or element.tries + 1 < TRIES:
+            writes.due_again(element, now, failed=is_counted)
             return
         gave_up = Outcome(
             errors=(f"not in Xero after {TRIES} calls without an answer",)

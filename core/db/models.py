@@ -233,6 +233,7 @@ class Write(Table):
     data = JsonField(default=dict)
     state = CharField(default="due")
     due_at = MomentField(null=True)
+    intent_id: int | None
     intent = ForeignKeyField(Intent, null=True, on_delete="RESTRICT")
     batch_limit = IntegerField(default=50)
     tries = IntegerField(default=0)

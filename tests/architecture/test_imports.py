@@ -26,6 +26,7 @@ VIOLATIONS = {
     "xero-python": {"core.culprit_3": "xero_python", "core.web.ward": "xero_python"},
     "peewee": {"core.culprit_4": "peewee", "bus.culprit_2": "playhouse.migrations"},
     "starlette": {"core.culprit_5": "starlette.routing", "bus.culprit_3": "uvicorn"},
+    "core-layers": {"core.money": "core.db.models", "core.db.reads": "core.settling"},
     "redis": {"core.culprit_6": "redis", "settled.culprit": "dramatiq"},
 }
 
