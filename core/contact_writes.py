@@ -89,9 +89,7 @@ class CreateContacts:
             # First, because it waits for whoever has just asked for this contact.
             writes.finish(element, WriteState.DONE)
             contacts.created(element.tenant, element.key, outcome.record, now)
-            log.info(
-                "contact.created", member_id=element.key, intent=element.intent_id
-            )
+            log.info("contact.created", member_id=element.key, intent=element.intent_id)
         elif NAME_TAKEN in outcome.errors[0] and "name" not in element.data:
             name = self._other_name(element)
             writes.due_again(element, now, data={**element.data, "name": name})

@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+import structlog
+
 from core.db.models import Inbox, Invoice, Outbox, proxy
 from core.messages import OutboundMessage, as_cloud_event, canonical
+
+log = structlog.get_logger()
 
 
 def say(
@@ -31,6 +35,12 @@ def say(
             body=canonical(event),
             created_at=at,
         ).on_conflict_ignore().execute()
+        log.info(
+            "message.said",
+            id=message.id,
+            type=message.type,
+            message_id=message.in_reply_to,
+        )
 
 
 def say_again(answered: Inbox) -> None:

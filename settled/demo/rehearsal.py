@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class Rehearsal:
         self._closing = ExitStack()
         self._stopping = threading.Event()
         self._nap = threading.Event()
+        self._counts: Counter[str] = Counter()
+        self._counted = 0
 
     def __enter__(self) -> "Rehearsal":
         try:
@@ -241,25 +244,33 @@ class Rehearsal:
 
     def _pay_as_members_do(self) -> None:
         """Each pays a few seconds after the e-mail came."""
-        waiting = self._paying()
+        paying = self._paying()
+        read = 0
         with Control(self.xero["url"]) as control:
-            while waiting and not self._stopping.wait(0.05):
+            while len(self.paid) < len(paying) and not self._stopping.wait(0.05):
                 ripe_before = self.clock.now() - PAYS_AFTER
-                for received in self.platform.received:
+                for received in self.platform.received[read:]:
+                    if received.arrived_at > ripe_before:
+                        break
+                    read += 1
                     if (
-                        received.type != "invoice.emailed"
-                        or received.subject not in waiting
-                        or received.arrived_at > ripe_before
+                        received.type == "invoice.emailed"
+                        and received.subject in paying
                     ):
-                        continue
-                    number = received.message["data"]["invoice"]["number"]
-                    paid = control.pay(number)
-                    waiting.discard(received.subject)
-                    paid_at = datetime.fromisoformat(paid["paid_at"])
-                    self.paid.append(Paid(number, paid_at))
+                        self._pay(
+                            control, received.message["data"]["invoice"]["number"]
+                        )
+
+    def _pay(self, control: Control, number: str) -> None:
+        paid_at = datetime.fromisoformat(control.pay(number)["paid_at"])
+        self.paid.append(Paid(number, paid_at))
 
     def _wished(self, expect: str) -> int:
         return sum(wish["expect"] == expect for wish in self.season.wishes)
 
     def _count(self, message_type: str) -> int:
-        return sum(r.type == message_type for r in self.platform.received)
+        """How many messages of a type have come; each is looked at once."""
+        received = self.platform.received
+        self._counts.update(r.type for r in received[self._counted :])
+        self._counted = len(received)
+        return self._counts[message_type]
