@@ -6,9 +6,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.errors import SettingsInvalid
+from core.errors import SettingsInvalid, SettledError
 
 Client = redis.Redis
+
+
+class RedisUnreachable(SettledError):
+    """Redis does not answer."""
+
 
 #: Commands answer in milliseconds; a stalled Redis must not hold a worker for long.
 COMMAND_TIMEOUT_S = 5
@@ -59,15 +64,13 @@ def require_durable(client: Client) -> str:
     """Redis must keep what it accepted and never evict.
 
     Raises:
-        SettingsInvalid: it can't be reached, keeps nothing over a restart, or drops
-            keys when it is full.
+        RedisUnreachable: no answer.
+        SettingsInvalid: it keeps nothing over a restart, or drops keys when full.
     """
     try:
         held: Any = client.config_get("appendonly", "maxmemory-policy")
     except redis.RedisError as error:
-        raise SettingsInvalid(
-            "redis_url", f"{type(error).__name__}: {error}"
-        ) from error
+        raise RedisUnreachable(f"Redis: {type(error).__name__}") from error
     found = {_text(name): _text(value) for name, value in held.items()}
     if found.get("appendonly") != "yes":
         raise SettingsInvalid(

@@ -1,5 +1,6 @@
 """At the door: an entry of the stream becomes an inbox row and an answer."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from core.messages import (
     Envelope,
     canonical,
     hash_of,
+    is_keepable,
     read_envelope,
     read_json,
     validated,
@@ -73,18 +75,22 @@ class Door:
     def _give_up(self, entry: Entry) -> list[int]:
         """An entry that only a bug of ours can explain must not block the stream."""
         log.exception("message.failed", entry=entry.entry_id)
-        now = self.clock.now()
-        refusal = Refused("it could not be read; a person has been told", "event")
+        refusal = Refused("it could not be taken; a person has been told", "event")
+        parsed: dict[str, object] = {}
+        with contextlib.suppress(Refused):
+            parsed = self._parse(entry)
+        source, message_id = self._key(entry, parsed)
+        kept = repr((entry.raw or b"")[:KEPT_OF_MALFORMED])
         with transaction():
             problems.open_problem(
                 "entry_failed",
-                f"entry:{entry.entry_id}",
-                f"stream entry {entry.entry_id} could not be taken",
-                now,
+                f"entry:{source}:{message_id}"[:255],
+                f"message {message_id} of {source} could not be taken",
+                self.clock.now(),
             )
-            key = (self.settings.bus.stream_in, entry.entry_id)
-            kept = repr((entry.raw or b"")[:KEPT_OF_MALFORMED])
-            self._store_rejected(key, hash_of(kept), kept, refusal, {})
+            self._store_rejected(
+                (source, message_id), hash_of(kept), kept, refusal, parsed
+            )
         return []
 
     def _take(self, entry: Entry) -> int | None:
@@ -160,11 +166,7 @@ class Door:
         self, entry: Entry, parsed: dict[str, object], refusal: Refused
     ) -> None:
         raw = entry.raw or b""
-        message_id, source = parsed.get("id"), parsed.get("source")
-        if _is_key(message_id) and _is_key(source):
-            key = (str(source), str(message_id))
-        else:
-            key = (self.settings.bus.stream_in, entry.entry_id)
+        key = self._key(entry, parsed)
         content_hash = hash_of(parsed or raw.hex())
         first = inbox.find(*key)
         if first is not None and first.content_hash == content_hash:
@@ -175,6 +177,13 @@ class Door:
             key = (key[0], f"{key[1]}#{content_hash[:12]}")
         body = raw[:KEPT_OF_MALFORMED].decode(errors="replace").replace("\0", "\ufffd")
         self._store_rejected(key, content_hash, body, refusal, parsed)
+
+    def _key(self, entry: Entry, parsed: Mapping[str, object]) -> tuple[str, str]:
+        """Source and id; of an entry that has none, the stream and the entry's id."""
+        message_id, source = parsed.get("id"), parsed.get("source")
+        if _is_key(message_id) and _is_key(source):
+            return str(source), str(message_id)
+        return self.settings.bus.stream_in, entry.entry_id
 
     def _store_rejected(
         self,
@@ -219,4 +228,4 @@ def _key_or_none(value: object) -> str | None:
 
 
 def _is_key(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 255 and "\0" not in value
+    return isinstance(value, str) and 0 < len(value) <= 255 and is_keepable(value)

@@ -56,6 +56,9 @@ def commit_draft(
             return None
         charges = [_charge(row.tenant, workflow, draft, s) for s in draft.settles]
         first = _invoiced_before(charges, draft)
+        if first is not None and first.asked_by_id == row.id:
+            inbox.reopen(row.id, now)  # free, and we ended before its action was said
+            return first
         if first is not None:
             _answer_repeat(row, first, now)
             return None
@@ -63,6 +66,7 @@ def commit_draft(
         for charge in charges:
             _add_subject(invoice, charge)
         if total == 0:
+            inbox.reopen(row.id, now)  # done with its action, in ``settle_free``
             return invoice
         _give_contact(invoice, draft, now)
     return None

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from core.errors import Refused
 from core.members import Member
@@ -15,6 +15,16 @@ from core.money import cents
 DataT = TypeVar("DataT", bound=BaseModel)
 
 Amounts = Literal["exclusive", "inclusive"]
+
+
+def _of_our_time(day: date) -> date:
+    if not 2000 <= day.year < 2200:
+        raise ValueError("between the years 2000 and 2199")
+    return day
+
+
+#: A day in a message: far from the ends of the calendar, where zones overflow.
+Day = Annotated[date, AfterValidator(_of_our_time)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,8 @@ def _credits(known: Known, seen: XeroInvoice) -> tuple[Change, ...]:
     more = seen.amount_credited - known.amount_credited
     if more <= 0:
         return ()
-    return (Change(Fact.CREDITED, str(seen.amount_credited), more),)
+    key = f"{seen.amount_credited}@{seen.updated_at}"
+    return (Change(Fact.CREDITED, key, more),)
 
 
 def _receipts(

@@ -15,7 +15,7 @@ from core import answers, drafting, mirror, reference_data, undoing
 from core.business_days import day_of
 from core.clock import Clock
 from core.db import inbox, lanes, outbox, problems, reference
-from core.db.database import transaction
+from core.db.database import BOOKS_AWAY, transaction
 from core.db.inbox import InboxState
 from core.db.models import Inbox
 from core.drafts import Decision, Incoming, Prices, Rule, RuleContext, Undo
@@ -91,16 +91,21 @@ class Handler:
         if not self._is_ready(row.tenant):
             self._wait_for_tenant(row)
             return set()
+        if inbox.is_behind_another(row):
+            self._postpone(row, UNTIL_READY)
+            return set()
         with structlog.contextvars.bound_contextvars(message_id=row.message_id):
             try:
                 return {(row.tenant, lane) for lane in self._handle(row)}
             except Refused as refusal:
                 self._reject(row, refusal)
-            except PluginFailed as failure:
-                self._count_failure(row, failure)
             except VersionMoved:
                 log.info("message.raced")
-                self._postpone(row)
+                self._postpone(row, timedelta())
+            except BOOKS_AWAY:
+                raise  # not the message's fault, and nothing could be noted
+            except Exception as error:  # noqa: BLE001 its neighbours must have a turn
+                self._count_failure(row, error)
         return set()
 
     def _handle(self, row: Inbox) -> Sequence[LaneName]:
@@ -177,9 +182,9 @@ class Handler:
             lanes.ask(row.tenant, LaneName.REFERENCE, now)
             lanes.ask(row.tenant, LaneName.MIRROR, now)
 
-    def _postpone(self, row: Inbox) -> None:
+    def _postpone(self, row: Inbox, wait: timedelta) -> None:
         with transaction():
-            inbox.postpone(row.id, self.clock.now())
+            inbox.postpone(row.id, self.clock.now() + wait)
 
     def _reject(self, row: Inbox, refusal: Refused) -> None:
         now = self.clock.now()
@@ -190,16 +195,20 @@ class Handler:
         self.metrics.messages_in.labels("refused").inc()
         log.info("message.refused", field=refusal.field, reason=refusal.reason)
 
-    def _count_failure(self, row: Inbox, failure: PluginFailed) -> None:
+    def _count_failure(self, row: Inbox, failure: Exception) -> None:
+        """A plugin's bug, or one of ours: tried again, and then a person's to see."""
         now = self.clock.now()
-        self.metrics.plugin_failures.labels(failure.plugin).inc()
-        log.exception("plugin.failed", plugin=failure.plugin, tries=row.tries + 1)
+        culprit, kind = "core", "message_failed"
+        if isinstance(failure, PluginFailed):
+            culprit, kind = f"plugin:{failure.plugin}", "plugin_failed"
+            self.metrics.plugin_failures.labels(failure.plugin).inc()
+        log.exception("message.failed", culprit=culprit, tries=row.tries + 1)
         with transaction():
             if row.tries + 1 < TRIES:
                 inbox.count_failure(row.id, now + RETRY * (row.tries + 1))
                 return
-            cause = f"plugin:{failure.plugin}:{row.type}"
-            problems.open_problem("plugin_failed", cause, str(failure), now)
+            cause = f"{culprit}:{row.type}"
+            problems.open_problem(kind, cause, str(failure) or repr(failure), now)
             if inbox.finish(row.id, InboxState.HELD):
-                answer = answers.held(row, cause, "the workflow failed on it")
+                answer = answers.held(row, cause, "it could not be handled")
                 outbox.say([answer], tenant=row.tenant, at=now, answers=row)

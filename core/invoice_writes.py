@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
@@ -238,7 +239,7 @@ class RaiseInvoices:
         pattern = self.settings.tenants[invoice.tenant].subject_url
         if pattern is not None:
             subject = invoice.reference.partition(":")[2]
-            body["Url"] = pattern.format(subject=subject)
+            body["Url"] = pattern.format(subject=quote(subject, safe=""))
         return body
 
     def _today(self, tenant: str) -> date:

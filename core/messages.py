@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -28,9 +29,22 @@ SOURCE = "/settled"
 #: id on every host and after every recovery. The value is arbitrary and frozen.
 _FACTS = uuid.UUID("5e771ed0-0000-4000-8000-5e771ed0f4c7")
 
+#: Deeper than any message has a reason to be, and far from Python's own limit.
+MOST_NESTED = 32
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 Attribute = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    if not 2000 <= moment.year < 2200:
+        raise ValueError("between the years 2000 and 2199")
+    return moment
+
+
+#: Far from the ends of the calendar, where a change of zone overflows.
+Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
 
 
 class Envelope(BaseModel):
@@ -43,7 +57,7 @@ class Envelope(BaseModel):
     source: Attribute
     type: Attribute
     subject: Attribute
-    time: AwareDatetime
+    time: Moment
     data: dict[str, Any]
     datacontenttype: Annotated[str, StringConstraints(pattern=r"^application/json")] = (
         "application/json"
@@ -102,7 +116,8 @@ def canonical(value: Any) -> str:
 
 def hash_of(value: Any) -> str:
     """SHA-256 of the canonical JSON, in hex."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    text = canonical(value).encode(errors="surrogatepass")
+    return hashlib.sha256(text).hexdigest()
 
 
 def as_cloud_event(
@@ -136,17 +151,39 @@ def read_json(raw: bytes) -> dict[str, Any]:
     """One JSON object, or Refused."""
     try:
         parsed = json.loads(raw, parse_constant=_no_constant)
-        # What can be parsed but not written again (half a surrogate pair, a number
-        # beyond all bounds, a thousand brackets) must not get any further.
-        written = canonical(parsed)
-        written.encode()
+        # What can be parsed but not written again (a number beyond all bounds, a
+        # thousand brackets) must not get any further.
+        canonical(parsed)
     except (ValueError, RecursionError) as error:
         raise Refused("not JSON", "event") from error
     if not isinstance(parsed, dict):
         raise Refused("not a JSON object", "event")
-    if "\\u0000" in written:
-        raise Refused("contains a NUL character", "event")
+    if _depth(parsed) > MOST_NESTED:
+        raise Refused(f"nested more than {MOST_NESTED} times", "event")
     return parsed
+
+
+def require_keepable(value: Any, at: tuple[str, ...] = ()) -> None:
+    """Refuse text that no database keeps, naming the first place where it stands."""
+    if isinstance(value, str) and not is_keepable(value):
+        reason = "contains a NUL character or half a surrogate pair"
+        raise Refused(reason, ".".join(at) or "event")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            require_keepable(name, at)
+            require_keepable(inner, (*at, name))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            require_keepable(inner, (*at, str(number)))
+
+
+def is_keepable(text: str) -> bool:
+    """Whether every database keeps this text: no NUL, and it is UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def read_envelope(parsed: Mapping[str, Any]) -> Envelope:
@@ -164,6 +201,20 @@ def validated(
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join((*at, *(str(part) for part in first["loc"])))
         raise Refused(first["msg"], field or None) from error
+
+
+def _depth(value: Any) -> int:
+    """How deep it is nested, found without going deep ourselves."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
 
 
 def _no_constant(name: str) -> Any:

@@ -12,7 +12,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.messages_in = Counter(
             "settled_messages_in",
-            "Entries taken from the stream, by outcome: accepted, repeated, rejected",
+            "Messages in: accepted, repeated, rejected at the door, refused by a rule",
             ["outcome"],
             registry=self.registry,
         )

@@ -9,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 CENT = Decimal("0.01")
 
-_DECIMAL_STRING = re.compile(r"-?\d{1,12}(\.\d{1,4})?")
+#: At most two places: Xero rounds an amount to two, and nobody would notice.
+_DECIMAL_STRING = re.compile(r"-?\d{1,12}(\.\d{1,2})?")
 
 
 def cents(amount: Decimal) -> Decimal:

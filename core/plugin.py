@@ -2,6 +2,7 @@
 
 from core.drafts import (
     Amounts,
+    Day,
     Decision,
     Incoming,
     InvoiceDraft,
@@ -25,6 +26,7 @@ __all__ = [
     "Action",
     "Address",
     "Amounts",
+    "Day",
     "Decision",
     "Identifier",
     "Incoming",

@@ -48,6 +48,29 @@ def _zone(name: str) -> str:
     return name
 
 
+def _filled(pattern: str, **values: str) -> str:
+    try:
+        return pattern.format(**values)
+    except (KeyError, IndexError, ValueError) as error:
+        names = ", ".join(f"{{{name}}}" for name in values)
+        raise ValueError(f"may hold {names} and nothing else in braces") from error
+
+
+def _name_pattern(pattern: str) -> str:
+    if _filled(pattern, name="A", member_id="1") == _filled(
+        pattern, name="A", member_id="2"
+    ):
+        raise ValueError("must hold {member_id}, or two newcomers have one name")
+    return pattern
+
+
+def _subject_pattern(pattern: str) -> str:
+    # Xero refuses an address that names it (facts/xero.md, section 6).
+    if not _filled(pattern, subject="x").startswith("https://") or "xero" in pattern:
+        raise ValueError("must be an https address without the word xero")
+    return pattern
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -141,9 +164,9 @@ class TenantSettings(_Table):
     tenant_id: str | None = None
     zone: Annotated[str, AfterValidator(_zone)] = "Africa/Johannesburg"
     #: What a newcomer is called whose name Xero refuses as taken.
-    name_taken: str = "{name} ({member_id})"
+    name_taken: Annotated[str, AfterValidator(_name_pattern)] = "{name} ({member_id})"
     #: Where an invoice's Url field points: the member's page on the platform.
-    subject_url: str | None = None
+    subject_url: Annotated[str, AfterValidator(_subject_pattern)] | None = None
 
     @property
     def zone_info(self) -> ZoneInfo:

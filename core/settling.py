@@ -10,8 +10,9 @@ import structlog
 
 from core import invoice_messages
 from core.clock import Clock
-from core.db import invoices, outbox, problems, reads
+from core.db import inbox, invoices, outbox, problems, reads
 from core.db.database import transaction
+from core.db.inbox import InboxState
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice
 from core.errors import VersionMoved
@@ -88,10 +89,13 @@ class Settler:
         subjects = invoice_messages.settled_subjects(invoices.subjects_of(invoice.id))
         told = self._ask(invoice, (change,), subjects, Decimal(0), now)
         with transaction():
+            if not inbox.finish(invoice.asked_by_id or 0, InboxState.DONE):
+                return
             invoices.change(
                 invoice, is_settled=True, amount_due=Decimal(0), amount_paid=Decimal(0)
             )
             self._say(invoice, told, now)
+            problems.close_problem(_cause(invoice), now)
         self.waker.relay()
 
     def _apply(

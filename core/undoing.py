@@ -43,20 +43,24 @@ def _undo(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
             "subject",
         )
     if state is InvoiceState.RAISED:
-        _void(row, invoice, now)
-        return None
+        return _void(row, invoice, now)
     return _take_back(row, invoice, now)
 
 
-def _void(row: Inbox, invoice: Invoice, now: datetime) -> None:
+def _void(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
     if invoice.amount_paid > 0 or invoice.amount_credited > 0:
         raise Refused(
             f"invoice {invoice.number} has received money; it can't be voided and "
             "credit notes are not raised yet",
             "subject",
         )
+    key = str(invoice.id)
+    if writes.is_under_way(invoice.tenant, LaneName.VOIDS, key):
+        return "void_under_way"
     invoices.change(invoice, undone_by=row)
-    writes.add(invoice.tenant, LaneName.VOIDS, str(invoice.id), now, invoice=invoice)
+    writes.add(invoice.tenant, LaneName.VOIDS, key, now, invoice=invoice)
+    writes.ask_again(invoice.tenant, LaneName.VOIDS, key, now)
+    return None
 
 
 def _take_back(row: Inbox, invoice: Invoice, now: datetime) -> str | None:

@@ -95,6 +95,7 @@ class VoidInvoices:
         invoice = invoices.lock(element.invoice_id)
         if not outcome.errors:
             writes.finish(element, WriteState.DONE)
+            problems.close_problem(f"void:{invoice.id}", now)
             reads.ask(
                 invoice.tenant, invoice.xero_id or "", now + READ_ANYWAY_AFTER, now
             )

@@ -9,6 +9,7 @@ import bus
 import core
 import plugins
 from bus.connection import command_client, require_durable
+from bus.embedded import RedisFolderTaken
 from core import reference_data
 from core.clock import SystemClock
 from core.db import reference, tokens
@@ -94,7 +95,15 @@ def _database() -> str:
 
 
 def _redis(stores: Stores) -> str:
-    client = command_client(stores.redis_url())
+    try:
+        return require_durable_redis(stores.redis_url())
+    except RedisFolderTaken:
+        return "embedded, in use by a running daemon"
+
+
+def require_durable_redis(url: str) -> str:
+    """As ``require_durable``, of the server at an address."""
+    client = command_client(url)
     try:
         return require_durable(client)
     finally:

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bus.connection import RedisUnreachable
 from core.errors import (
     BooksUnusable,
     NotConnected,
@@ -38,9 +39,8 @@ config_option = click.option(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command ``settled``: clear errors, no tracebacks, exit codes as above."""
     try:
-        cli.main(args=arguments, prog_name="settled", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        # Outside standalone mode click returns the code of an Exit.
+        code = cli.main(args=arguments, prog_name="settled", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(USAGE)
@@ -49,14 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except SettledError as error:
         click.echo(f"settled: {error}", err=True)
         sys.exit(_code_of(error))
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _code_of(error: SettledError) -> int:
     match error:
         case SettingsInvalid() | BooksUnusable() | PluginInvalid():
             return UNUSABLE
-        case NotConnected() | XeroError():
+        case NotConnected() | XeroError() | RedisUnreachable():
             return UNREACHABLE
         case _:
             return SOMETHING_WRONG

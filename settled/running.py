@@ -8,7 +8,9 @@ from types import FrameType
 
 import structlog
 
+from core.errors import SettingsInvalid
 from core.settings import Settings
+from settled.checking import require_durable_redis, require_own_packages
 from settled.daemon import Daemon
 from settled.logs import configure_logs
 
@@ -22,6 +24,7 @@ def run_until_told_to_stop(settings: Settings) -> None:
     whatever was in hand is in the books.
     """
     configure_logs(settings.log_level)
+    refuse_unfit(settings)
     told = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -37,3 +40,16 @@ def run_until_told_to_stop(settings: Settings) -> None:
         told.wait()
         log.info("daemon.stopping")
     log.info("daemon.stopped")
+
+
+def refuse_unfit(settings: Settings) -> None:
+    """What must hold before anything is started.
+
+    Raises:
+        SettledError: naming the setting that is missing or wrong.
+    """
+    require_own_packages()
+    if not settings.xero.client_id:
+        raise SettingsInvalid("xero.client_id", "is not set: create an app at Xero")
+    if settings.redis_url is not None:
+        require_durable_redis(settings.redis_url.get_secret_value())

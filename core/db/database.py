@@ -7,11 +7,20 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from peewee import Database, OperationalError, PostgresqlDatabase, SqliteDatabase
+from peewee import (
+    Database,
+    InterfaceError,
+    OperationalError,
+    PostgresqlDatabase,
+    SqliteDatabase,
+)
 from playhouse.migrations import Runner
 
 from core.db.models import proxy
 from core.errors import BooksUnusable
+
+#: The database itself is not to be had; whatever was tried is to be tried again.
+BOOKS_AWAY = (OperationalError, InterfaceError)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -84,6 +84,13 @@ def finish(row_id: int, state: InboxState) -> bool:
     )
 
 
+def reopen(row_id: int, now: datetime) -> None:
+    """Not done after all: what follows from it is still to be said."""
+    Inbox.update(state=InboxState.ACCEPTED, due_at=now, woken_at=now).where(
+        Inbox.id == row_id
+    ).execute()
+
+
 def postpone(row_id: int, until: datetime) -> None:
     """Not before then; not counted as a failure."""
     Inbox.update(due_at=until, woken_at=None).where(Inbox.id == row_id).execute()
@@ -122,6 +129,17 @@ def is_more_coming(tenant: str, now: datetime) -> bool:
         & (Inbox.tenant == tenant)
     )
     return bool(query.exists())
+
+
+def is_behind_another(row: Inbox) -> bool:
+    """Whether an earlier message about the same subject has not been handled yet."""
+    earlier = Inbox.select().where(
+        (Inbox.tenant == row.tenant)
+        & (Inbox.subject == row.subject)
+        & (Inbox.state == InboxState.ACCEPTED)
+        & (Inbox.id < row.id)
+    )
+    return bool(earlier.exists())
 
 
 def next_due() -> datetime | None:

@@ -94,7 +94,11 @@ class Inbox(Table):
     tries = IntegerField(default=0)
 
     class Meta:
-        indexes = ((("source", "message_id"), True), (("state", "due_at"), False))
+        indexes = (
+            (("source", "message_id"), True),
+            (("state", "due_at"), False),
+            (("tenant", "subject"), False),
+        )
 
 
 class Invoice(Table):

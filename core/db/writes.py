@@ -265,6 +265,25 @@ def due_again(
     ).where(Write.id == write.id).execute()
 
 
+def is_under_way(tenant: str, kind: str, key: str) -> bool:
+    """Whether this was asked for and Xero has not answered yet."""
+    query = Write.select().where(
+        _of(tenant, kind)
+        & (Write.key == key)
+        & Write.state.in_([WriteState.DUE, WriteState.CLAIMED])
+    )
+    return bool(query.exists())
+
+
+def ask_again(tenant: str, kind: str, key: str, at: datetime) -> None:
+    """What Xero refused is due once more, because it was asked for anew."""
+    Write.update(
+        state=WriteState.DUE, intent=None, due_at=at, tries=0, reason=""
+    ).where(
+        _of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.REFUSED)
+    ).execute()
+
+
 def limit_batch(write: Write, limit: int) -> None:
     """At most so many together the next time."""
     Write.update(batch_limit=limit).where(Write.id == write.id).execute()

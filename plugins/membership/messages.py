@@ -1,11 +1,10 @@
 """The data of the membership messages."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from core.plugin import Identifier, Member, MoneyData, Refused
+from core.plugin import Day, Identifier, Member, MoneyData, Refused
 
 Category = Annotated[
     str, StringConstraints(min_length=1, max_length=60, pattern=r"^[a-z0-9_-]+$")
@@ -18,8 +17,8 @@ class Period(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    from_: date = Field(alias="from")
-    to: date
+    from_: Day = Field(alias="from")
+    to: Day
 
     @model_validator(mode="after")
     def _in_order(self) -> "Period":
@@ -55,8 +54,8 @@ class RenewalDue(BaseModel):
         Annotated[tuple[Renewal, ...], Field(min_length=1, max_length=200)] | None
     ) = None
     bill_to: Member | None = None
-    raise_on: date | None = None
-    due_on: date | None = None
+    raise_on: Day | None = None
+    due_on: Day | None = None
     reissue: bool = False
 
     @model_validator(mode="after")

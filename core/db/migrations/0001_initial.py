@@ -120,7 +120,11 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "inbox"
-            indexes = ((("source", "message_id"), True), (("state", "due_at"), False))
+            indexes = (
+                (("source", "message_id"), True),
+                (("state", "due_at"), False),
+                (("tenant", "subject"), False),
+            )
 
     db.create_tables([Inbox])
 
