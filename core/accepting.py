@@ -98,6 +98,7 @@ class Door:
         try:
             parsed = self._parse(entry)
             self._check_size(entry)
+            require_keepable(parsed)
             envelope = read_envelope(parsed)
             tenant = self._tenant(envelope)
             self._check(envelope)

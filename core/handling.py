@@ -198,17 +198,20 @@ class Handler:
     def _count_failure(self, row: Inbox, failure: Exception) -> None:
         """A plugin's bug, or one of ours: tried again, and then a person's to see."""
         now = self.clock.now()
-        culprit, kind = "core", "message_failed"
+        culprit = "core"
         if isinstance(failure, PluginFailed):
-            culprit, kind = f"plugin:{failure.plugin}", "plugin_failed"
+            culprit = f"plugin:{failure.plugin}"
             self.metrics.plugin_failures.labels(failure.plugin).inc()
         log.exception("message.failed", culprit=culprit, tries=row.tries + 1)
         with transaction():
             if row.tries + 1 < TRIES:
                 inbox.count_failure(row.id, now + RETRY * (row.tries + 1))
                 return
-            cause = f"{culprit}:{row.type}"
-            problems.open_problem(kind, cause, str(failure) or repr(failure), now)
+            cause, title = f"{culprit}:{row.type}", str(failure) or repr(failure)
+            if isinstance(failure, PluginFailed):
+                problems.open_problem("plugin_failed", cause, title, now)
+            else:
+                problems.open_problem("message_failed", cause, title, now)
             if inbox.finish(row.id, InboxState.HELD):
                 answer = answers.held(row, cause, "it could not be handled")
                 outbox.say([answer], tenant=row.tenant, at=now, answers=row)

@@ -15,6 +15,8 @@ def summary(invoice: Invoice) -> dict[str, Any]:
         "number": invoice.number,
         "xero_id": invoice.xero_id,
         "reference": invoice.reference,
+        # As Xero says; before Xero has it, how far it has come on its way there.
+        "status": invoice.xero_status or invoice.state,
         "currency": invoice.currency,
         "total": plain(invoice.total),
         "amount_due": None if invoice.amount_due is None else plain(invoice.amount_due),

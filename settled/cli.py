@@ -174,6 +174,38 @@ def list_prices(config: Path | None) -> None:
     Console().print(table)
 
 
+@cli.group()
+def problems() -> None:
+    """What needs a person."""
+
+
+@problems.command("list")
+@config_option
+def list_problems(config: Path | None) -> None:
+    """List the open problems; exits with 1 if there are any."""
+    from settled.maintenance import open_problem_rows
+
+    rows = open_problem_rows(load_settings(config))
+    table = Table("opened", "seen", "cause", "problem", box=None)
+    for row in rows:
+        opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
+        table.add_row(opened, str(row.seen), row.cause, row.title)
+    Console().print(table if rows else "none")
+    if rows:
+        raise click.exceptions.Exit(SOMETHING_WRONG)
+
+
+@problems.command("close")
+@click.argument("cause")
+@config_option
+def close_problem(cause: str, config: Path | None) -> None:
+    """Close the problem with this cause, because a person has dealt with it."""
+    from settled.maintenance import close_problem_of
+
+    close_problem_of(load_settings(config), cause)
+    click.echo(f"closed: {cause}")
+
+
 @cli.command()
 @config_option
 def accounts(config: Path | None) -> None:

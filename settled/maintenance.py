@@ -11,8 +11,9 @@ from typing import Any
 
 from core import reference_data
 from core.clock import SystemClock
-from core.db import reference
+from core.db import problems, reference
 from core.db.database import close_books, migrate, open_books, transaction
+from core.db.models import Problem
 from core.drafts import Price
 from core.errors import SettingsInvalid
 from core.registry import Registry
@@ -102,6 +103,23 @@ def cached_codes(
             (alias, reference_data.accounts(alias), reference_data.tax_rates(alias))
             for alias in aliases
         ]
+
+
+def open_problem_rows(settings: Settings) -> list[Problem]:
+    with opened_books(settings):
+        return problems.open_problems()
+
+
+def close_problem_of(settings: Settings, cause: str) -> None:
+    """Close it.
+
+    Raises:
+        SettingsInvalid: no open problem has this cause.
+    """
+    with opened_books(settings), transaction():
+        if cause not in {problem.cause for problem in problems.open_problems()}:
+            raise SettingsInvalid(cause, "no open problem has this cause")
+        problems.close_problem(cause, SystemClock().now())
 
 
 def _workflow(row: tuple[str, Price]) -> str:

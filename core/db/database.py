@@ -9,6 +9,7 @@ from typing import Any
 
 from peewee import (
     Database,
+    DatabaseError,
     InterfaceError,
     OperationalError,
     PostgresqlDatabase,
@@ -178,5 +179,7 @@ def _runner() -> Runner:
 def _readable(what: str) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise BooksUnusable(f"can't {what} the database: {error}") from error
+    except DatabaseError as error:
+        # A driver's words may take several lines; ours are one.
+        words = " ".join(str(error).split())
+        raise BooksUnusable(f"can't {what} the database: {words}") from error

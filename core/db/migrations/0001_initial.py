@@ -20,6 +20,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "call_count"
+            legacy_table_names = False
             indexes = ((("tenant", "hour", "purpose", "kind", "status"), True),)
 
     db.create_tables([CallCount])
@@ -36,6 +37,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "connection"
+            legacy_table_names = False
 
     db.create_tables([Connection])
 
@@ -48,6 +50,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "consent_attempt"
+            legacy_table_names = False
 
     db.create_tables([ConsentAttempt])
 
@@ -68,6 +71,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "contact"
+            legacy_table_names = False
             indexes = (
                 (("tenant", "contact_id"), True),
                 (("tenant", "contact_number"), False),
@@ -86,6 +90,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "cursor"
+            legacy_table_names = False
             indexes = ((("tenant", "resource"), True),)
 
     db.create_tables([Cursor])
@@ -98,6 +103,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "foreign_invoice"
+            legacy_table_names = False
             indexes = ((("tenant", "xero_id"), True),)
 
     db.create_tables([ForeignInvoice])
@@ -120,6 +126,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "inbox"
+            legacy_table_names = False
             indexes = (
                 (("source", "message_id"), True),
                 (("state", "due_at"), False),
@@ -148,6 +155,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "intent"
+            legacy_table_names = False
             indexes = ((("tenant", "kind", "state"), False),)
 
     db.create_tables([Intent])
@@ -188,6 +196,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "invoice"
+            legacy_table_names = False
             indexes = (
                 (("tenant", "number"), True),
                 (("tenant", "xero_id"), True),
@@ -209,6 +218,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "invoice_read"
+            legacy_table_names = False
             indexes = ((("tenant", "xero_id"), True),)
 
     db.create_tables([InvoiceRead])
@@ -228,6 +238,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "invoice_subject"
+            legacy_table_names = False
             indexes = ((("tenant", "workflow", "subject", "charge", "round"), True),)
 
     db.create_tables([InvoiceSubject])
@@ -245,6 +256,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "lane"
+            legacy_table_names = False
             indexes = ((("tenant", "name"), True),)
 
     db.create_tables([Lane])
@@ -261,6 +273,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "member_contact"
+            legacy_table_names = False
             indexes = (
                 (("tenant", "member_id"), True),
                 (("tenant", "contact_id"), True),
@@ -278,6 +291,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "number_counter"
+            legacy_table_names = False
             indexes = ((("tenant", "prefix", "year"), True),)
 
     db.create_tables([NumberCounter])
@@ -295,6 +309,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "outbox"
+            legacy_table_names = False
 
     db.create_tables([Outbox])
 
@@ -312,6 +327,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "payment"
+            legacy_table_names = False
             indexes = ((("tenant", "payment_id"), True),)
 
     db.create_tables([Payment])
@@ -331,6 +347,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "price"
+            legacy_table_names = False
             indexes = ((("workflow", "sku", "effective_on", "currency"), True),)
 
     db.create_tables([PriceRow])
@@ -349,6 +366,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "problem"
+            legacy_table_names = False
 
     db.create_tables([Problem])
 
@@ -360,6 +378,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "process"
+            legacy_table_names = False
 
     db.create_tables([Process])
 
@@ -373,6 +392,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "reference_data"
+            legacy_table_names = False
             indexes = ((("tenant", "kind"), True),)
 
     db.create_tables([Reference])
@@ -386,6 +406,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "stream_position"
+            legacy_table_names = False
 
     db.create_tables([StreamPosition])
 
@@ -399,6 +420,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "tenant"
+            legacy_table_names = False
 
     db.create_tables([Tenant])
 
@@ -415,6 +437,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "webhook_event"
+            legacy_table_names = False
 
     db.create_tables([WebhookEvent])
 
@@ -435,6 +458,7 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = "write"
+            legacy_table_names = False
             indexes = (
                 (("tenant", "kind", "key"), True),
                 (("tenant", "kind", "state", "due_at"), False),
