@@ -1,0 +1,124 @@
+"""One atomic step at a time, however many ask at once."""
+
+from contextlib import nullcontext
+from decimal import Decimal
+
+import pytest
+from peewee import IntegrityError
+
+from core.db import invoices, problems, processes
+from core.db.database import transaction
+from core.db.invoices import InvoiceState
+from core.db.models import Invoice, Process, proxy
+from core.errors import VersionMoved
+from tests.core.db.crowd import together
+from tests.core.db.rows import NOW, invoice
+
+THREADS, STEPS = 12, 10
+
+
+class Broken(Exception):
+    """Something went wrong inside a transaction."""
+
+
+def add_one_each_step(invoice_id: int) -> None:
+    for _ in range(STEPS):
+        with transaction():
+            row = invoices.lock(invoice_id)
+            invoices.change(row, amount_paid=row.amount_paid + Decimal("0.01"))
+
+
+def test_reading_and_writing_from_many_threads_loses_nothing(books: None) -> None:
+    row = invoice()
+    together(THREADS, lambda _: add_one_each_step(row.id))
+    after = invoices.load(row.id)
+    assert after.amount_paid == Decimal("0.01") * THREADS * STEPS
+    assert after.version == THREADS * STEPS
+
+
+def test_the_same_holds_between_processes_that_do_not_queue(
+    books: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the turn that the threads of one process take, as between processes."""
+    monkeypatch.setattr(proxy.obj, "turn", nullcontext())
+    row = invoice()
+    together(4, lambda _: add_one_each_step(row.id))
+    assert invoices.load(row.id).amount_paid == Decimal("0.01") * 4 * STEPS
+
+
+def test_whoever_reads_without_a_lock_is_told_that_the_row_moved(books: None) -> None:
+    ours = invoice()
+    theirs = invoices.load(ours.id)
+    invoices.change(theirs, state=InvoiceState.RAISED)
+    with pytest.raises(VersionMoved):
+        invoices.change(ours, state=InvoiceState.CANCELLED)
+    assert invoices.load(ours.id).state == InvoiceState.RAISED
+
+
+def test_only_one_of_many_changes_the_same_version(books: None) -> None:
+    row = invoice()
+
+    def change(number: int) -> bool:
+        read = Invoice.get_by_id(row.id)
+        read.version = row.version
+        try:
+            with transaction():
+                invoices.change(read, xero_status=str(number))
+        except VersionMoved:
+            return False
+        return True
+
+    assert together(6, change).count(True) == 1
+
+
+def test_what_fails_leaves_nothing_behind(books: None) -> None:
+    with pytest.raises(Broken), transaction():
+        processes.beat("here", NOW)
+        raise Broken
+    assert Process.select().count() == 0
+
+
+def test_a_step_inside_a_step_is_part_of_it(books: None) -> None:
+    with pytest.raises(Broken), transaction():
+        with transaction():
+            processes.beat("here", NOW)
+        raise Broken
+    assert Process.select().count() == 0
+
+
+def test_others_do_not_see_what_is_not_committed(books: None) -> None:
+    with transaction():
+        processes.beat("here", NOW)
+        (seen,) = together(1, lambda _: Process.select().count())
+    assert seen == 0
+    assert Process.select().count() == 1
+
+
+def test_nothing_that_is_referred_to_can_go(books: None) -> None:
+    row = invoice()
+    invoices.add_subject(
+        tenant="main",
+        workflow="membership",
+        subject="renewal-1",
+        charge="renewal",
+        round=1,
+        invoice=row,
+        member_id="100001",
+        content_hash="0" * 64,
+        details={},
+    )
+    with pytest.raises(IntegrityError), transaction():
+        Invoice.delete().where(Invoice.id == row.id).execute()
+
+
+def test_the_books_last_through_a_hundred_readers_and_one_writer(books: None) -> None:
+    def look_or_write(number: int) -> int:
+        if number:
+            return sum(len(problems.open_problems()) >= 0 for _ in range(20))
+        for one in range(20):
+            with transaction():
+                problems.open_problem("kind", f"cause-{one}", "title", NOW)
+        return 20
+
+    assert together(10, look_or_write) == [20] * 10
+    assert len(problems.open_problems()) == 20

@@ -1,0 +1,281 @@
+"""What is written to Xero: asked for once, claimed once, its intent held by one."""
+
+from datetime import timedelta
+
+import pytest
+from peewee import IntegrityError
+
+from core.db import writes
+from core.db.database import transaction
+from core.db.models import Intent, Write
+from core.db.writes import OPEN_AT_MOST, IntentState, WriteState
+from tests.core.db.crowd import together
+from tests.core.db.rows import NOW, intent, invoice
+
+KIND = ("main", "invoices")
+
+
+def seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+def add(key: str, *, batch_limit: int = 50, after_s: float = 0) -> Write:
+    writes.add(*KIND, key, NOW + seconds(after_s))
+    row = Write.get((Write.tenant == "main") & (Write.key == key))
+    if batch_limit != 50:
+        writes.limit_batch(row, batch_limit)
+    return Write.get_by_id(row.id)
+
+
+def due(limit: int = 50, after_s: float = 0) -> list[str]:
+    return [row.key for row in writes.due(*KIND, NOW + seconds(after_s), limit)]
+
+
+# -- asking ------------------------------------------------------------------------------
+
+
+def test_asked_for_twice_it_is_written_once(books: None) -> None:
+    writes.add(*KIND, "1", NOW, data={"a": 1})
+    writes.add(*KIND, "1", NOW + seconds(60), data={"a": 2})
+    (row,) = Write.select()
+    assert (row.data, row.due_at) == ({"a": 1}, NOW)
+
+
+def test_the_same_key_of_another_kind_or_tenant_is_another_write(books: None) -> None:
+    for tenant, kind in (KIND, ("main", "emails"), ("other", "invoices")):
+        writes.add(tenant, kind, "1", NOW)
+    assert Write.select().count() == 3
+    assert due() == ["1"]
+
+
+def test_what_was_asked_for_before_is_handed_over_locked(books: None) -> None:
+    with transaction():
+        first = writes.add_locked(*KIND, "1", NOW, {"a": 1})
+        again = writes.add_locked(*KIND, "1", NOW + seconds(60), {"a": 2})
+    assert again.id == first.id
+    assert (again.data, again.due_at) == ({"a": 1}, NOW)
+
+
+def test_what_is_not_claimed_can_be_taken_back(books: None) -> None:
+    row = add("1")
+    assert writes.cancel(*KIND, "1")
+    assert not writes.cancel(*KIND, "1")
+    assert Write.select().count() == 0
+    row = add("1")
+    writes.claim([row], intent())
+    assert not writes.cancel(*KIND, "1")
+
+
+def test_what_xero_refused_is_due_again_when_it_is_asked_for_anew(books: None) -> None:
+    row = add("1")
+    writes.finish(row, WriteState.REFUSED, "locked")
+    assert not writes.is_under_way(*KIND, "1")
+    writes.ask_again(*KIND, "1", NOW)
+    assert due() == ["1"]
+    assert writes.is_under_way(*KIND, "1")
+
+
+def test_what_is_done_is_not_asked_for_again(books: None) -> None:
+    writes.finish(add("1"), WriteState.DONE)
+    writes.ask_again(*KIND, "1", NOW)
+    assert due() == []
+
+
+# -- what goes together ------------------------------------------------------------------
+
+
+def test_nothing_is_due_before_its_time(books: None) -> None:
+    add("1", after_s=30)
+    assert due(after_s=29) == []
+    assert due(after_s=30) == ["1"]
+    assert writes.next_due(*KIND) == NOW + seconds(30)
+
+
+def test_the_longest_due_come_first(books: None) -> None:
+    add("later", after_s=-1)
+    add("first", after_s=-2)
+    add("last", after_s=0)
+    add("last too", after_s=0)
+    assert due() == ["first", "later", "last", "last too"]
+    assert due(limit=2) == ["first", "later"]
+
+
+def test_no_more_than_the_first_ones_limit_share_a_call(books: None) -> None:
+    for key in "abcd":
+        add(key, batch_limit=2)
+    assert due() == ["a", "b"]
+
+
+def test_the_callers_limit_counts_too(books: None) -> None:
+    for key in "abcd":
+        add(key, batch_limit=3)
+    assert due(limit=1) == ["a"]
+
+
+def test_elements_of_another_limit_wait_for_their_own_call(books: None) -> None:
+    add("a", batch_limit=2)
+    add("b")
+    add("c", batch_limit=2)
+    add("d", batch_limit=2)
+    assert due() == ["a", "c"]
+
+
+def test_a_poison_element_ends_alone(books: None) -> None:
+    """Halved after each refusal, as the lane does it."""
+    for number in range(8):
+        add(str(number), batch_limit=8)
+    poison, calls = "5", 0
+    while len(batch := writes.due(*KIND, NOW, 50)) > 0:
+        calls += 1
+        refused = poison in [row.key for row in batch]
+        for row in batch:
+            if not refused:
+                writes.finish(row, WriteState.DONE)
+            elif len(batch) == 1:
+                writes.finish(row, WriteState.REFUSED, "poison")
+            else:
+                writes.due_again(row, NOW, batch_limit=len(batch) // 2)
+    states = {row.key: row.state for row in Write.select()}
+    assert states.pop(poison) == WriteState.REFUSED
+    assert set(states.values()) == {WriteState.DONE}
+    assert calls <= 8
+
+
+def test_what_is_due_is_counted_no_further_than_asked(books: None) -> None:
+    for key in "abc":
+        add(key)
+    assert [writes.count_due(*KIND, NOW, most) for most in (2, 3, 50)] == [2, 3, 3]
+    assert writes.oldest_due(*KIND, NOW) == NOW
+
+
+# -- claiming ----------------------------------------------------------------------------
+
+
+def test_what_is_claimed_is_not_due(books: None) -> None:
+    row, opened = add("1"), intent()
+    writes.claim([row], opened)
+    assert due() == []
+    assert writes.is_pending(*KIND)
+    assert [element.key for element in writes.elements(opened)] == ["1"]
+    writes.finish(row, WriteState.DONE)
+    assert not writes.is_pending(*KIND)
+    assert writes.elements(opened) == []
+
+
+def test_only_one_of_many_claims_an_element(books: None) -> None:
+    rows = [add(key) for key in "abc"]
+    intents = [intent() for _ in range(6)]
+
+    def claim(number: int) -> int:
+        with transaction():
+            still_due = writes.lock_due(rows)
+            writes.claim(still_due, intents[number])
+            return len(still_due)
+
+    assert sorted(together(6, claim)) == [0, 0, 0, 0, 0, 3]
+
+
+def test_what_comes_back_is_due_for_another_intent(books: None) -> None:
+    row = add("1")
+    writes.claim([row], intent())
+    writes.due_again(row, NOW + seconds(5), failed=True, data={"number": "x"})
+    (again,) = writes.due(*KIND, NOW + seconds(5), 50)
+    assert (again.intent_id, again.tries, again.data) == (None, 1, {"number": "x"})
+    assert again.batch_limit == 50
+
+
+def test_an_element_names_its_invoice(books: None) -> None:
+    row = invoice(number="MEM-2026-000001", xero_id="x-1")
+    writes.add(*KIND, "1", NOW, invoice=row)
+    elements = writes.due(*KIND, NOW, 50)
+    assert list(writes.numbers_of(elements).values()) == ["MEM-2026-000001"]
+    assert list(writes.xero_ids_of(elements).values()) == ["x-1"]
+    with pytest.raises(LookupError):
+        writes.invoice_of(add("2"))
+
+
+# -- intents -----------------------------------------------------------------------------
+
+
+def test_no_two_intents_have_one_idempotency_key(books: None) -> None:
+    intent(idempotency_key="k")
+    with pytest.raises(IntegrityError), transaction():
+        intent(idempotency_key="k")
+
+
+def test_an_intent_keeps_the_very_bytes(books: None) -> None:
+    body = bytes(range(256))
+    opened = intent(body=body)
+    assert bytes(Intent.get_by_id(opened.id).body) == body
+
+
+def test_only_its_holder_sends_an_intent(books: None) -> None:
+    opened = intent(holder="here/1")
+    assert not writes.hold(opened, "there/2", NOW)
+    assert writes.hold(opened, "here/1", NOW)
+    held = Intent.get_by_id(opened.id)
+    assert (held.sent_at, held.tries) == (NOW, 1)
+    assert writes.hold(held, "here/1", NOW + seconds(60))
+    held = Intent.get_by_id(opened.id)
+    assert (held.sent_at, held.tries) == (NOW, 2)
+
+
+def test_an_intent_that_became_unknown_meanwhile_is_not_sent(books: None) -> None:
+    opened = intent(holder="here/1")
+    writes.orphan([], NOW)
+    assert not writes.hold(opened, "here/1", NOW)
+
+
+def test_only_its_holder_records_an_outcome_and_only_once(books: None) -> None:
+    opened = intent(holder="here/1")
+    assert not writes.move_intent(opened, "there/2", IntentState.DONE)
+    assert writes.move_intent(opened, "here/1", IntentState.DONE)
+    assert not writes.move_intent(opened, "here/1", IntentState.UNKNOWN)
+
+
+def test_the_intents_of_the_dead_become_unknown(books: None) -> None:
+    intent(holder="here/1")
+    lost = intent(holder="gone/1", kind="emails")
+    assert writes.orphan(["here"], NOW) == [("main", "emails")]
+    assert [row.id for row in writes.unknown_intents()] == [lost.id]
+    assert writes.next_due("main", "emails") == NOW
+    assert writes.orphan(["here"], NOW) == []
+
+
+def test_an_intent_open_for_longer_than_a_call_lasts_becomes_unknown(
+    books: None,
+) -> None:
+    intent(holder="here/1")
+    assert writes.orphan(["here"], NOW + OPEN_AT_MOST) == []
+    assert writes.orphan(["here"], NOW + OPEN_AT_MOST + seconds(1)) == [KIND]
+
+
+def test_only_one_of_many_takes_an_unknown_intent(books: None) -> None:
+    lost = intent(holder="gone/1")
+    writes.orphan([], NOW)
+
+    def take(number: int) -> bool:
+        with transaction():
+            row = writes.take_unknown(*KIND, f"here/{number}", NOW)
+            if row is not None:
+                # As whoever settles it does: nobody else finds it unknown.
+                writes.move_intent(row, row.holder, IntentState.DONE)
+            return row is not None
+
+    taken = together(6, take)
+    assert taken.count(True) == 1
+    assert Intent.get_by_id(lost.id).holder == f"here/{taken.index(True)}"
+
+
+def test_an_unknown_intent_is_taken_when_it_is_due(books: None) -> None:
+    lost = intent()
+    writes.move_intent(
+        lost, lost.holder, IntentState.UNKNOWN, due_at=NOW + seconds(360)
+    )
+    assert writes.take_unknown(*KIND, "here/2", NOW + seconds(359)) is None
+    assert (
+        writes.take_unknown("other", "invoices", "here/2", NOW + seconds(360)) is None
+    )
+    taken = writes.take_unknown(*KIND, "here/2", NOW + seconds(360))
+    assert taken is not None
+    assert taken.holder == "here/2"
