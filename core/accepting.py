@@ -19,6 +19,7 @@ from core.messages import (
     is_keepable,
     read_envelope,
     read_json,
+    require_keepable,
     validated,
 )
 from core.metrics import Metrics

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from core import invoice_messages
 from core.calls import Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import invoices, outbox, problems, reference, writes
+from core.db import invoices, outbox, problems, reads, reference, writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
 from core.errors import XeroWait
@@ -93,7 +93,11 @@ class EmailInvoices:
             )
             return
         writes.finish(element, WriteState.DONE)
-        invoices.note_email(invoice.id, now, outcome.record + ECHO_MARGIN)
+        echo_until = outcome.record + ECHO_MARGIN
+        came = reads.put_off_echo(
+            invoice.tenant, invoice.xero_id or "", echo_until, now
+        )
+        invoices.note_email(invoice.id, now, None if came else echo_until)
         outbox.say(
             [invoice_messages.emailed(invoice)],
             tenant=invoice.tenant,

@@ -28,6 +28,7 @@ from core.workflow_settings import WorkflowTables
 from core.writing import ABSENT, Outcome, Prepared
 from core.xero_json import errors as errors_of
 from core.xero_json import invoice as parse_invoice
+from core.xero_json import number as json_number
 
 log = structlog.get_logger()
 
@@ -132,7 +133,7 @@ class RaiseInvoices:
         }
         asked = {
             body["InvoiceNumber"]: body
-            for body in json.loads(bytes(intent.body))["Invoices"]
+            for body in json.loads(bytes(intent.body), parse_float=Decimal)["Invoices"]
         }
         return {
             element_id: _adoptable(there.get(number), asked[number])
@@ -228,8 +229,8 @@ class RaiseInvoices:
             "LineItems": [
                 {
                     "Description": line["description"],
-                    "Quantity": line["quantity"],
-                    "UnitAmount": line["unit_amount"],
+                    "Quantity": json_number(line["quantity"]),
+                    "UnitAmount": json_number(line["unit_amount"]),
                     "AccountCode": line["account_code"],
                     "TaxType": line["tax_type"],
                 }

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from core.clock import Clock
-from core.db import contacts, invoices, lanes, reads, reference
+from core.db import contacts, invoices, lanes, reads, reference, writes
 from core.db.database import transaction
 from core.db.models import Invoice
 from core.metrics import Metrics
@@ -19,8 +19,8 @@ from core.webhook_events import WebhookEvent
 
 log = structlog.get_logger()
 
-#: The echo of an e-mail (SentToContact changes) needs a look, but no haste.
-EMAIL_ECHO_WITHIN = timedelta(minutes=5)
+#: The outcome of a call that is under way is in the books a moment later.
+OUTCOME_WITHIN = timedelta(seconds=10)
 
 #: An invoice that we do not know may be one whose creation is just being recorded.
 UNKNOWN_AFTER = timedelta(seconds=10)
@@ -79,11 +79,16 @@ class WebhookReceiver:
         if _not_after(event.event_at, invoice.xero_updated_at):
             self._count("echo")
             return None
+        if writes.is_claimed(invoice.tenant, LaneName.EMAILS, str(invoice.id)):
+            # Its e-mail is on its way, so this is most likely its echo; the e-mail's
+            # outcome says so in a moment, and puts the read off then.
+            self._count("deferred")
+            return now + OUTCOME_WITHIN
         if _not_after(event.event_at, invoice.email_echo_until):
             invoice.email_echo_until = None
             invoices.expect_no_echo([invoice.id])
             self._count("deferred")
-            return now + EMAIL_ECHO_WITHIN
+            return now + reads.EMAIL_ECHO_WITHIN
         self._count("read")
         return now
 

@@ -33,6 +33,15 @@ def amount(value: Any) -> Decimal:
     return Decimal(str(value)) if value is not None else Decimal(0)
 
 
+def number(amount: str) -> int | float:
+    """An amount as Xero's description wants it: a JSON number.
+
+    Up to fifteen digits a float is written with the digits that it was read from.
+    """
+    exact = Decimal(amount)
+    return int(exact) if exact == exact.to_integral_value() else float(exact)
+
+
 def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 

@@ -212,7 +212,8 @@ def foreign(tenant: str, xero_ids: Iterable[str]) -> set[str]:
     return {row.xero_id for row in rows}
 
 
-def note_email(invoice_id: int, sent_at: datetime, echo_until: datetime) -> None:
+def note_email(invoice_id: int, sent_at: datetime, echo_until: datetime | None) -> None:
+    """Args: echo_until: None where the event that follows an e-mail has come."""
     Invoice.update(emailed_at=sent_at, email_echo_until=echo_until).where(
         Invoice.id == invoice_id
     ).execute()

@@ -1,11 +1,14 @@
 """Which invoices Xero should be asked about, and the webhook events that said so."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.db.models import InvoiceRead, WebhookEvent
 from core.messages import hash_of
 from core.webhook_events import WebhookEvent as Event
+
+#: The echo of an e-mail (SentToContact changes) needs a look, but no haste.
+EMAIL_ECHO_WITHIN = timedelta(minutes=5)
 
 
 def add_events(events: Iterable[Event], now: datetime) -> list[Event]:
@@ -67,6 +70,20 @@ def ask(
         event_at=max(moments, default=None),
         confirms=waiting.confirms or confirms,
     ).where(InvoiceRead.id == waiting.id).execute()
+
+
+def put_off_echo(tenant: str, xero_id: str, until: datetime, now: datetime) -> bool:
+    """The event that waits is the echo of an e-mail that ended then: no haste."""
+    return bool(
+        InvoiceRead.update(due_at=now + EMAIL_ECHO_WITHIN)
+        .where(
+            (InvoiceRead.tenant == tenant)
+            & (InvoiceRead.xero_id == xero_id)
+            & (InvoiceRead.event_at <= until)
+            & ~InvoiceRead.confirms
+        )
+        .execute()
+    )
 
 
 def due(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:

@@ -265,6 +265,14 @@ def due_again(
     ).where(Write.id == write.id).execute()
 
 
+def is_claimed(tenant: str, kind: str, key: str) -> bool:
+    """Whether a call for this is on its way, or its outcome not recorded yet."""
+    query = Write.select().where(
+        _of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.CLAIMED)
+    )
+    return bool(query.exists())
+
+
 def is_under_way(tenant: str, kind: str, key: str) -> bool:
     """Whether this was asked for and Xero has not answered yet."""
     query = Write.select().where(

@@ -42,6 +42,7 @@ class Figures:
     peak_memory_mb: float | None
     published_again: int
     answered_again: int
+    invoices_raised_again: int
     differences: list[str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def measure(
     differences: Sequence[str],
     *,
     published_again: int,
+    invoices_before_again: int,
 ) -> Figures:
     """Count what happened. The daemon's books are open."""
     season, platform = rehearsal.season, rehearsal.platform
@@ -91,6 +93,7 @@ def measure(
         peak_memory_mb=rehearsal.memory.peak_mb,
         published_again=published_again,
         answered_again=published_again and types["message.done"],
+        invoices_raised_again=invoices - invoices_before_again,
         differences=list(differences),
     )
 

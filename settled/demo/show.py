@@ -77,12 +77,17 @@ def _rehearse(
         rehearsal = Rehearsal(folder, members, seed, limits, report)
         with rehearsal:
             rehearsal.run()
+            before = len(rehearsal.control.ledger()["invoices"])
             again = len(rehearsal.publish_again().messages) if twice else 0
             ledger = rehearsal.control.ledger()
             with _daemons_books(folder):
                 judge = Judge(rehearsal.season, rehearsal.platform, ledger)
                 figures = measure(
-                    rehearsal, ledger, judge.differences(), published_again=again
+                    rehearsal,
+                    ledger,
+                    judge.differences(),
+                    published_again=again,
+                    invoices_before_again=before,
                 )
             if serve:
                 progress.stop()

@@ -1,0 +1,43 @@
+"""`python -m tests.figures TOPIC [--full] [--json FILE]`: what is promised, measured.
+
+Without a topic, lists them. Exits with 1 when a figure falls short, and names it.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.figures.runner import all_topics, measure, show, write
+
+_WIDTH = 140
+
+
+def main(arguments: Sequence[str]) -> int:
+    topics, console = all_topics(), _console()
+    parser = argparse.ArgumentParser(prog="python -m tests.figures")
+    parser.add_argument("topic", nargs="?", choices=sorted(topics))
+    parser.add_argument("--full", action="store_true", help="the whole, as promised")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write them here too")
+    asked = parser.parse_args(arguments)
+    if asked.topic is None:
+        for topic in topics.values():
+            console.print(f"{topic.name:<12} {topic.about}")
+        return 0
+    result = measure(topics[asked.topic], console, full=asked.full)
+    show(result, console)
+    if asked.json is not None:
+        write(result, asked.json)
+    return 1 if result.falls_short else 0
+
+
+def _console() -> Console:
+    """As wide as the terminal; in a file, wide enough for the notes."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
