@@ -113,5 +113,5 @@ class DramatiqWaker:
     def _send(self, send: Callable[[], object]) -> None:
         try:
             send()
-        except (redis.RedisError, dramatiq.errors.ConnectionError) as error:
+        except (redis.RedisError, dramatiq.errors.BrokerConnectionError) as error:
             log.warning("wake.not_sent", kind=type(error).__name__)

@@ -34,6 +34,9 @@ TOGETHER = 500
 #: A relay that lost its turn (it was frozen, and another took over) notices in this.
 LEASE_CHECK = timedelta(seconds=1)
 
+#: How often we look whether Redis still knows what we sent.
+LOOK_EVERY = timedelta(seconds=3)
+
 #: Without a hint the outbox is looked at this often.
 IDLE_S = 0.2
 PAUSE_AFTER_FAULT_S = 1.0
@@ -58,25 +61,24 @@ class Relay:
         self.hint = threading.Event()
         self._counter = 0
         self._checked_at: datetime | None = None
+        self._looked_at: datetime | None = None
 
     def run(self, stopping: threading.Event) -> None:
         """Until told to stop; what is in the outbox by then is sent first."""
         with transaction():
             lanes.ensure(EVERYBODY, [LANE])
-        is_checked = False
         while not stopping.is_set():
             try:
                 if not self._is_ours():
+                    self._looked_at = None
                     self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
                     continue
-                if not is_checked:
-                    self._recover()
-                    is_checked = True
+                self._look_for_loss()
                 if not self.send():
                     self.clock.wait(self.hint, IDLE_S)
                     self.hint.clear()
             except redis.RedisError as error:
-                is_checked = False
+                self._looked_at = None
                 log.warning("relay.fault", kind=type(error).__name__)
                 self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
             except Exception:
@@ -119,8 +121,18 @@ class Relay:
         self._checked_at = now
         return True
 
+    def _look_for_loss(self) -> None:
+        """On every (re)connection, before the first XADD; and now and then.
+
+        Redis may forget without our connection breaking, and nobody may have anything
+        to say for hours.
+        """
+        now = self.clock.now()
+        if self._looked_at is None or now - self._looked_at > LOOK_EVERY:
+            self._recover()
+            self._looked_at = now
+
     def _recover(self) -> None:
-        """On every (re)connection, before the first XADD."""
         held = int(self.client.get(COUNTER) or 0)
         self._counter = positions.counter()
         if held < self._counter:

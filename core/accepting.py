@@ -9,7 +9,7 @@ import structlog
 from core import answers
 from core.clock import Clock
 from core.db import inbox, outbox, problems
-from core.db.database import transaction
+from core.db.database import BOOKS_AWAY, transaction
 from core.db.models import Inbox
 from core.errors import Refused
 from core.messages import (
@@ -62,6 +62,8 @@ class Door:
         """
         try:
             return self._accept(entries)
+        except BOOKS_AWAY:
+            raise  # not the entries' fault: they stay pending and are read again
         except Exception:
             if len(entries) == 1:
                 return self._give_up(entries[0])
@@ -156,7 +158,7 @@ class Door:
             outbox.say_again(first)
             self._count("repeated", first)
             return
-        other = f"{envelope.id}#{envelope.content_hash[:12]}"
+        other = f"{envelope.id[:240]}#{envelope.content_hash[:12]}"
         refusal = Refused("this id was used for another message", "id")
         body = canonical(envelope.model_dump(mode="json"))
         key = (envelope.source, other)
@@ -176,7 +178,7 @@ class Door:
             self._count("repeated", first)
             return
         if first is not None:
-            key = (key[0], f"{key[1]}#{content_hash[:12]}")
+            key = (key[0], f"{key[1][:240]}#{content_hash[:12]}")
         body = raw[:KEPT_OF_MALFORMED].decode(errors="replace").replace("\0", "\ufffd")
         self._store_rejected(key, content_hash, body, refusal, parsed)
 

@@ -108,7 +108,10 @@ def match(
             [
                 c
                 for c in contacts
-                if c.email_key == email_key and c.name_key == name_key
+                if c.email_key == email_key
+                and c.name_key == name_key
+                # Father and son may share both; the number says whose it is.
+                and c.contact_number in ("", member.id)
             ],
         ),
     )

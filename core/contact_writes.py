@@ -49,7 +49,9 @@ class CreateContacts:
     def check(self, tenant: str) -> None:
         """Nothing but the quota limits contacts."""
 
-    def allot(self, tenant: str, elements: Sequence[Write]) -> Mapping[int, str]:
+    def allot(
+        self, tenant: str, elements: Sequence[Write], now: datetime
+    ) -> Mapping[int, str]:
         return {}
 
     def prepare(

@@ -1,6 +1,6 @@
 """Which contact an invoice goes on: known, found, to be created, or for a person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,7 +52,7 @@ def resolve(tenant: str, member: Member, now: datetime) -> Resolution:
                 tenant, member.id, contact.contact_id, rule, evidence, now
             )
             if linked:
-                problems.close_problem(_cause(tenant, member), now)
+                problems.close_problem(_cause(tenant, member.id), now)
                 return Known(contact.contact_id)
             return _undecided(tenant, member, Ambiguous((contact,), rule, "taken"), now)
         case NoMatch():
@@ -66,14 +66,15 @@ def _create(tenant: str, member: Member, now: datetime) -> Resolution:
     data = {"member": member.model_dump(mode="json")}
     asked = writes.add_locked(tenant, LaneName.CONTACTS, member.id, now, data)
     if asked.state == WriteState.DONE:
-        # It was created between our look and our lock.
+        # It was created between our look and our lock; or its contact went to another.
         contact_id = contacts.link_of(tenant, member.id)
         if contact_id is not None:
             return Known(contact_id)
+        writes.due_again(asked, now, data=data)
     if asked.state != WriteState.REFUSED:
         return Creating()
     if asked.data["member"] == data["member"]:
-        return Undecided(_cause(tenant, member), asked.reason)
+        return Undecided(_cause(tenant, member.id), asked.reason)
     writes.due_again(asked, now, data=data)
     return Creating()
 
@@ -82,11 +83,13 @@ def created(tenant: str, member_id: str, contact: MirrorContact, now: datetime) 
     """A contact has been created for this member: whatever waited for it is ready."""
     contacts.put(tenant, [contact])
     evidence = {"contact": _evidence(contact)}
-    contacts.link(
-        tenant, member_id, contact.contact_id, MatchRule.CREATED, evidence, now
-    )
-    for invoice in invoices.of_payer(tenant, member_id, InvoiceState.WAITING):
-        make_ready(invoice, contact.contact_id, now)
+    rule, contact_id = MatchRule.CREATED, contact.contact_id
+    if not contacts.link(tenant, member_id, contact_id, rule, evidence, now):
+        reason = "the contact with its number is another member's"
+        _hold_all(tenant, member_id, reason, now)
+        return
+    for invoice in _locked(tenant, member_id, InvoiceState.WAITING):
+        make_ready(invoice, contact_id, now)
 
 
 def make_ready(invoice: Invoice, contact_id: str, due_at: datetime) -> None:
@@ -109,16 +112,29 @@ def hold(invoice: Invoice, cause: str, reason: str, now: datetime) -> None:
 
 def refused_by_xero(tenant: str, member: Member, reason: str, now: datetime) -> None:
     """Xero will not have this contact: its invoices wait for a person."""
-    cause = _cause(tenant, member)
+    _hold_all(tenant, member.id, f"Xero refuses it: {reason}", now)
+
+
+def _hold_all(tenant: str, member_id: str, reason: str, now: datetime) -> None:
+    """Whatever waits for this member's contact waits for a person now."""
+    cause = _cause(tenant, member_id)
     problems.open_problem(
         "contact_refused",
         cause,
-        f"Xero refuses the contact of member {member.id}: {reason}",
+        f"No contact for member {member_id}: {reason}",
         now,
         tenant=tenant,
     )
-    for invoice in invoices.of_payer(tenant, member.id, InvoiceState.WAITING):
+    for invoice in _locked(tenant, member_id, InvoiceState.WAITING):
         hold(invoice, cause, reason, now)
+
+
+def _locked(tenant: str, member_id: str, state: InvoiceState) -> Iterator[Invoice]:
+    """The member's invoices in a state, each held until the commit."""
+    for row in invoices.of_payer(tenant, member_id, state):
+        invoice = invoices.lock(row.id)
+        if invoice.state == state:
+            yield invoice
 
 
 def release_decided(tenant: str, now: datetime) -> int:
@@ -134,7 +150,7 @@ def release_decided(tenant: str, now: datetime) -> int:
         if isinstance(resolution, Undecided):
             continue
         decided += 1
-        for invoice in invoices.of_payer(tenant, member.id, InvoiceState.HELD):
+        for invoice in _locked(tenant, member.id, InvoiceState.HELD):
             if isinstance(resolution, Known):
                 make_ready(invoice, resolution.contact_id, now)
             else:
@@ -157,7 +173,7 @@ def _decide(tenant: str, member: Member) -> Matched | Ambiguous | NoMatch:
 def _undecided(
     tenant: str, member: Member, decision: Ambiguous, now: datetime
 ) -> Undecided:
-    cause = _cause(tenant, member)
+    cause = _cause(tenant, member.id)
     count = len(decision.candidates)
     reason = {
         "several": f"{count} contacts fit member {member.id} by {decision.rule}",
@@ -176,8 +192,8 @@ def _undecided(
     return Undecided(cause, reason)
 
 
-def _cause(tenant: str, member: Member) -> str:
-    return f"contact:{tenant}:{member.id}"
+def _cause(tenant: str, member_id: str) -> str:
+    return f"contact:{tenant}:{member_id}"
 
 
 def _evidence(contact: MirrorContact) -> Mapping[str, str]:

@@ -46,7 +46,9 @@ class EmailInvoices:
             )
             raise XeroWait(next_hour, "e-mails of the day")
 
-    def allot(self, tenant: str, elements: Sequence[Write]) -> Mapping[int, str]:
+    def allot(
+        self, tenant: str, elements: Sequence[Write], now: datetime
+    ) -> Mapping[int, str]:
         return {}
 
     def prepare(

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
-from core.money import Money
+from core.money import Money, plain
 
 
 class Fact(StrEnum):
@@ -158,7 +158,7 @@ def _credits(known: Known, seen: XeroInvoice) -> tuple[Change, ...]:
     more = seen.amount_credited - known.amount_credited
     if more <= 0:
         return ()
-    key = f"{seen.amount_credited}@{seen.updated_at}"
+    key = plain(seen.amount_credited)
     return (Change(Fact.CREDITED, key, more),)
 
 
@@ -166,7 +166,10 @@ def _receipts(
     known: Known, seen: XeroInvoice, added: tuple[XeroPayment, ...], undone: bool
 ) -> tuple[Change, ...]:
     """Part payments one by one; the payment that settles it is told as paid."""
-    settles_now = seen.is_settled and (not known.is_settled or undone)
+    # What was settled by credit alone, and is now by money too, has been paid for.
+    settles_now = seen.is_settled and (
+        not known.is_settled or undone or not known.payments
+    )
     is_paid = settles_now and bool(seen.payments)
     parts = added[:-1] if is_paid else added
     changes = [Change(Fact.PART_PAID, part.payment_id, part.amount) for part in parts]

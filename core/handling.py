@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.db import inbox, lanes, outbox, problems, reference
 from core.db.database import BOOKS_AWAY, transaction
 from core.db.inbox import InboxState
-from core.db.models import Inbox
+from core.db.models import Inbox, Invoice
 from core.drafts import Decision, Incoming, Prices, Rule, RuleContext, Undo
 from core.errors import Refused, VersionMoved
 from core.messages import Envelope, validated
@@ -38,6 +38,9 @@ UNTIL_READY = timedelta(seconds=1)
 TRIES = 3
 RETRY = timedelta(seconds=5)
 
+
+#: After a hook has failed, it is asked again when the plugin may be mended.
+HOOK_RETRY = timedelta(minutes=1)
 
 #: A price or an account that was changed counts from the next look.
 KEEP = timedelta(seconds=2)
@@ -125,8 +128,15 @@ class Handler:
             row, workflow.name, decision, surroundings.setup, now
         )
         if free is not None:
-            self.settler.settle_free(free)
+            self._settle_free(row, free)
         return [LaneName.CONTACTS, LaneName.INVOICES]
+
+    def _settle_free(self, row: Inbox, free: Invoice) -> None:
+        try:
+            self.settler.settle_free(free)
+        except PluginFailed:
+            # Its problem is open; the action must follow all the same.
+            self._postpone(row, HOOK_RETRY)
 
     def _decide(
         self,

@@ -14,7 +14,7 @@ from core import answers, invoice_messages
 from core.business_days import day_of, due_on
 from core.calls import Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import invoices, outbox, problems, writes
+from core.db import invoices, outbox, problems, reads, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Intent, Invoice, Write
@@ -57,9 +57,11 @@ class RaiseInvoices:
     def check(self, tenant: str) -> None:
         """Nothing but the quota limits invoices."""
 
-    def allot(self, tenant: str, elements: Sequence[Write]) -> Mapping[int, str]:
+    def allot(
+        self, tenant: str, elements: Sequence[Write], now: datetime
+    ) -> Mapping[int, str]:
         """Numbers of the year in which the invoices are sent, for those without."""
-        year = self._today(tenant).year
+        year = self._day(tenant, now).year
         rows = invoices.load_all(element.invoice_id for element in elements)
         wanted: dict[str, list[int]] = defaultdict(list)
         for element in elements:
@@ -80,7 +82,7 @@ class RaiseInvoices:
         bodies = []
         for element in elements:
             invoice = invoices.lock(element.invoice_id)
-            issued_on = self._today(invoice.tenant)
+            issued_on = self._day(invoice.tenant, now)
             fixed = invoice.draft["due_on"]
             days = invoice.draft["due_days"]
             invoices.change(
@@ -130,6 +132,7 @@ class RaiseInvoices:
         there = {
             raw["InvoiceNumber"]: parse_invoice(raw)
             for raw in answer.json.get("Invoices") or []
+            if raw.get("Type") == "ACCREC"  # a bill may carry any number
         }
         asked = {
             body["InvoiceNumber"]: body
@@ -160,13 +163,14 @@ class RaiseInvoices:
     def _raised(
         self, element: Write, invoice: Invoice, seen: XeroInvoice, now: datetime
     ) -> None:
-        invoices.change(
-            invoice,
-            **invoices.as_seen(seen),
-            state=InvoiceState.RAISED,
-            raised_at=now,
-        )
+        is_untouched = seen.status == "AUTHORISED" and seen.amount_due == seen.total
+        known = invoices.as_seen(seen) if is_untouched else invoices.as_new(seen)
+        invoices.change(invoice, **known, state=InvoiceState.RAISED, raised_at=now)
         writes.finish(element, WriteState.DONE)
+        reads.forget_echo(invoice.tenant, seen.invoice_id, invoice.xero_updated_at)
+        if not is_untouched or _was_sent_again(element):
+            # Adopted late: what happened to it since is still to be told.
+            reads.ask(invoice.tenant, seen.invoice_id, now, now)
         message = invoice_messages.raised(invoice, invoices.subjects_of(invoice.id))
         outbox.say(
             [message],
@@ -185,7 +189,7 @@ class RaiseInvoices:
             self._follow(invoice, LaneName.VOIDS, now)
         elif seen.total != invoice.total:
             self._total_differs(invoice, seen, now)
-        elif self.tables.of(invoice.workflow).email:
+        elif is_untouched and self.tables.of(invoice.workflow).email:
             self._follow(invoice, LaneName.EMAILS, now)
 
     def _follow(self, invoice: Invoice, lane: LaneName, now: datetime) -> None:
@@ -243,13 +247,26 @@ class RaiseInvoices:
             body["Url"] = pattern.format(subject=quote(subject, safe=""))
         return body
 
-    def _today(self, tenant: str) -> date:
-        return day_of(self.clock.now(), self.settings.tenants[tenant].zone_info)
+    def _day(self, tenant: str, now: datetime) -> date:
+        return day_of(now, self.settings.tenants[tenant].zone_info)
+
+
+def _was_sent_again(element: Write) -> bool:
+    """Its answer may be a cached one, older than what Xero has by now."""
+    return element.intent is not None and element.intent.tries > 1
 
 
 def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> None:
     """Xero says no to this one: a person must look, and the platform is told."""
     writes.finish(element, WriteState.REFUSED, reason)
+    if invoice.undone_by is not None:
+        # It was not wanted any more: there is nothing that a person should mend.
+        invoices.change(invoice, state=InvoiceState.CANCELLED)
+        for asked in filter(None, (invoice.undone_by, invoice.asked_by)):
+            summary = invoice_messages.summary(invoice)
+            answer = answers.done(asked, "cancelled", summary)
+            outbox.say([answer], tenant=invoice.tenant, at=now, answers=asked)
+        return
     invoices.change(invoice, state=InvoiceState.REFUSED)
     cause = f"invoice:{invoice.id}"
     problems.open_problem(

@@ -10,9 +10,10 @@ import structlog
 
 from core.clock import Clock
 from core.db import inbox, lanes, problems, writes
-from core.db.database import transaction
+from core.db.database import BOOKS_AWAY, transaction
 from core.errors import (
     NotConnected,
+    VersionMoved,
     XeroError,
     XeroRefused,
     XeroUnauthorised,
@@ -32,6 +33,7 @@ FILL_STEP_S = 0.05
 FULL = 50
 
 #: How long a lane rests after an error, by what it is.
+REST_AFTER_RACE = timedelta(seconds=1)
 REST_AFTER_FAULT = timedelta(seconds=5)
 REST_UNCONNECTED = timedelta(seconds=15)
 REST_REFUSED = timedelta(seconds=60)
@@ -66,18 +68,30 @@ class LaneRunner:
 
     def run(self, tenant: str, name: LaneName) -> None:
         holder = f"{self.process}/{uuid.uuid4().hex[:8]}"
-        with transaction():
-            if not lanes.take(tenant, name, holder, self.clock.now()):
-                return
         try:
+            with transaction():
+                if not lanes.take(tenant, name, holder, self.clock.now()):
+                    return
             with structlog.contextvars.bound_contextvars(tenant=tenant, lane=name):
                 self._work(tenant, name)
         finally:
-            with transaction():
-                lanes.leave(tenant, name, holder)
+            self._leave(tenant, name, holder)
         # Whoever added work while we ran did not wake a lane that was running.
         if not self.stopping.is_set() and self.is_due(tenant, name):
             self.waker.lane(tenant, name)
+
+    def _leave(self, tenant: str, name: LaneName, holder: str) -> None:
+        """Until it is left: the lane of a living process would never run again."""
+        while True:
+            try:
+                with transaction():
+                    lanes.leave(tenant, name, holder)
+            except BOOKS_AWAY:
+                log.warning("lane.not_left", lane=name)
+                if self.clock.wait(self.stopping, 1.0):
+                    return
+            else:
+                return
 
     def is_due(self, tenant: str, name: LaneName) -> bool:
         due_at = self.next_due(tenant, name)
@@ -104,6 +118,8 @@ class LaneRunner:
             self._rest(tenant, name, _rest_after(error), error)
         except XeroError as error:
             self._rest(tenant, name, REST_AFTER_FAULT, error)
+        except (VersionMoved, *BOOKS_AWAY) as error:
+            self._rest(tenant, name, REST_AFTER_RACE, error)
         except Exception as error:
             log.exception("lane.failed")
             self._raise_problem(tenant, name, error)

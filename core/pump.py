@@ -36,6 +36,7 @@ class Pump:
         with transaction():
             alive = processes.living(now)
             orphaned = writes.orphan(alive, now)
+            lanes.free_orphaned(alive)
             messages = inbox.wake_due(now)
         self.waker.messages(messages)
         for tenant, kind in orphaned:

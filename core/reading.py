@@ -1,6 +1,6 @@
 """The lane that reads invoices: forty or so in one call, whoever asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -96,7 +96,7 @@ class ReadsLane:
         for read in asked:
             if read.xero_id in ours:
                 self._settle(ours[read.xero_id], read, answer, seen[read.xero_id])
-            elif read.xero_id in seen and seen[read.xero_id].number in numbers:
+            elif read.xero_id in seen and _arrives(seen[read.xero_id], numbers):
                 # Ours, and its creation is not in the books yet: look again then.
                 with transaction():
                     reads.postpone(read, self.clock.now() + ARRIVES_WITHIN)
@@ -127,6 +127,12 @@ class ReadsLane:
             with transaction():
                 reads.ask(read.tenant, read.xero_id, now, now)
                 reads.postpone(read, now + HOOK_RETRY)
+
+
+def _arrives(seen: XeroInvoice, numbers: Mapping[str, Invoice]) -> bool:
+    """Its number is ours, and we do not know its id yet."""
+    row = numbers.get(seen.number)
+    return row is not None and row.xero_id is None
 
 
 def _is_echo(read: InvoiceRead, invoice: Invoice | None) -> bool:

@@ -58,6 +58,7 @@ def _void(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
     if writes.is_under_way(invoice.tenant, LaneName.VOIDS, key):
         return "void_under_way"
     invoices.change(invoice, undone_by=row)
+    writes.cancel(invoice.tenant, LaneName.EMAILS, key)
     writes.add(invoice.tenant, LaneName.VOIDS, key, now, invoice=invoice)
     writes.ask_again(invoice.tenant, LaneName.VOIDS, key, now)
     return None

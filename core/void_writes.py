@@ -37,7 +37,9 @@ class VoidInvoices:
     def check(self, tenant: str) -> None:
         """Nothing but the quota limits voids."""
 
-    def allot(self, tenant: str, elements: Sequence[Write]) -> Mapping[int, str]:
+    def allot(
+        self, tenant: str, elements: Sequence[Write], now: datetime
+    ) -> Mapping[int, str]:
         return {}
 
     def prepare(

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bus.connection import RedisUnreachable
 from core.errors import (
@@ -60,6 +61,11 @@ def _code_of(error: SettledError) -> int:
             return UNREACHABLE
         case _:
             return SOMETHING_WRONG
+
+
+def _print(what: Table | str) -> None:
+    """As it is: a name of Xero's may hold brackets, which mean nothing."""
+    Console(markup=False, emoji=False, highlight=False).print(what)
 
 
 def needs_sandbox(command: CommandT) -> CommandT:
@@ -113,9 +119,9 @@ def check(config: Path | None, offline: bool) -> None:
     findings = check_all(load_settings(config), offline=offline)
     table = Table("", "what", "finding", box=None)
     for finding in findings:
-        mark = "[green]ok[/]" if finding.is_fine else "[red]WRONG[/]"
+        mark = Text("ok", "green") if finding.is_fine else Text("WRONG", "red")
         table.add_row(mark, finding.what, finding.text)
-    Console().print(table)
+    _print(table)
     if not all(finding.is_fine for finding in findings):
         raise click.exceptions.Exit(SOMETHING_WRONG)
 
@@ -127,7 +133,7 @@ def plugins() -> None:
     for name, workflow in Registry.installed().workflows.items():
         takes = "\n".join(rule.message_type for rule in workflow.rules.rules)
         table.add_row(name, takes, "\n".join(workflow.rules.actions))
-    Console().print(table)
+    _print(table)
 
 
 @cli.command()
@@ -171,7 +177,7 @@ def list_prices(config: Path | None) -> None:
         amount = f"{price.unit_amount} {price.currency}"
         codes = (price.account_code, price.tax_type)
         table.add_row(workflow, price.sku, str(price.effective_on), amount, *codes)
-    Console().print(table)
+    _print(table)
 
 
 @cli.group()
@@ -190,7 +196,7 @@ def list_problems(config: Path | None) -> None:
     for row in rows:
         opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
         table.add_row(opened, str(row.seen), row.cause, row.title)
-    Console().print(table if rows else "none")
+    _print(table if rows else "none")
     if rows:
         raise click.exceptions.Exit(SOMETHING_WRONG)
 
@@ -216,12 +222,12 @@ def accounts(config: Path | None) -> None:
         table = Table("code", "name", "type", title=f"{tenant}: accounts", box=None)
         for row in accounts_held:
             table.add_row(str(row.get("Code", "")), str(row["Name"]), str(row["Type"]))
-        Console().print(table)
+        _print(table)
         table = Table("tax type", "name", "%", title=f"{tenant}: tax rates", box=None)
         for row in rates:
             rate = str(row.get("EffectiveRate", ""))
             table.add_row(str(row["TaxType"]), str(row["Name"]), rate)
-        Console().print(table)
+        _print(table)
 
 
 @cli.command(
@@ -240,7 +246,11 @@ def run_sandbox(arguments: tuple[str, ...]) -> None:
 
 @cli.command()
 @click.option(
-    "--members", default=250, show_default=True, type=click.IntRange(1, 20000)
+    "--members",
+    default=250,
+    show_default=True,
+    type=click.IntRange(1, 20000),
+    help="How many renew.",
 )
 @click.option(
     "--seed", default=1, show_default=True, help="Another seed, other people."

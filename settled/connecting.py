@@ -30,9 +30,9 @@ def connect_to_xero(settings: Settings, say: Callable[[str], None]) -> list[str]
         The names of the organisations now connected.
     """
     stores = Stores(settings)
-    stores.open_books()
     oauth = XeroOAuth(settings.xero)
     try:
+        stores.open_books()
         clock = SystemClock()
         tokens = Tokens(settings, oauth, stores.seal(), clock, "connect")
         if settings.xero.grant == "client_credentials":

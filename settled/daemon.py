@@ -208,8 +208,11 @@ class Daemon:
 
     def _beat(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            with transaction():
-                processes.beat(self.process, self.clock.now())
+            try:
+                with transaction():
+                    processes.beat(self.process, self.clock.now())
+            except Exception:
+                log.exception("beat.failed")
             self.clock.wait(stopping, BEAT_EVERY_S)
 
     def _pump(self, stopping: threading.Event) -> None:

@@ -1,7 +1,8 @@
 """Commands that look at the books or change what is not money."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,7 @@ from core.db.database import close_books, migrate, open_books, transaction
 from core.db.models import Problem
 from core.drafts import Price
 from core.errors import SettingsInvalid
+from core.money import cents
 from core.registry import Registry
 from core.settings import Settings
 from settled.stores import Stores
@@ -31,12 +33,18 @@ COLUMNS = (
     "description",
 )
 
+#: What a column of the books holds.
+LONGEST = 255
+
+#: Far above every price, and far below where Decimal begins to round.
+DEAREST = Decimal(10) ** 18
+
 
 @contextmanager
 def opened_books(settings: Settings) -> Iterator[None]:
     stores = Stores(settings)
-    stores.open_books()
     try:
+        stores.open_books()
         yield
     finally:
         stores.close()
@@ -44,14 +52,7 @@ def opened_books(settings: Settings) -> Iterator[None]:
 
 def migrate_books(settings: Settings) -> list[str]:
     """Apply what is pending; the names of the scripts."""
-    given = settings.database_url
-    if given is None:
-        # Our own SQLite: opening it is migrating it, so look before.
-        folder = settings.data_folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        open_books(f"sqlite:///{folder / 'books.db'}")
-    else:
-        open_books(given.get_secret_value())
+    open_books(Stores(settings).books_url())
     try:
         return migrate()
     finally:
@@ -74,12 +75,17 @@ def import_price_file(settings: Settings, file: Path) -> int:
 
 
 def read_price_file(file: Path, workflows: set[str]) -> list[tuple[str, Price]]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines)
-        missing = set(COLUMNS) - {"description"} - set(reader.fieldnames or ())
-        if missing:
-            raise SettingsInvalid(str(file), f"lacks the column {sorted(missing)[0]}")
-        return [_price(file, reader.line_num, row, workflows) for row in reader]
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            columns = reader.fieldnames or ()
+            missing = set(COLUMNS) - {"description"} - set(columns)
+            if missing:
+                reason = f"lacks the column {sorted(missing)[0]}"
+                raise SettingsInvalid(str(file), reason)
+            return [_price(file, reader.line_num, row, workflows) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SettingsInvalid(str(file), f"not CSV in UTF-8: {error}") from None
 
 
 def price_rows(settings: Settings) -> list[tuple[str, Price]]:
@@ -127,33 +133,56 @@ def _workflow(row: tuple[str, Price]) -> str:
 
 
 def _price(
-    file: Path, line: int, row: Mapping[str, str], workflows: set[str]
+    file: Path, line: int, row: Mapping[Any, Any], workflows: set[str]
 ) -> tuple[str, Price]:
-    column = "workflow"
-    try:
-        workflow = _one_of(row[column], workflows)
-        column = "effective_on"
-        effective_on = date.fromisoformat(row[column])
-        column = "unit_amount"
-        unit_amount = _amount(row[column])
-        for column in ("sku", "currency", "account_code", "tax_type"):
-            _filled(row[column])
-    except (ValueError, TypeError) as error:
-        raise SettingsInvalid(f"{file}, line {line}, {column}", str(error)) from None
-    return workflow, Price(
-        sku=row["sku"].strip(),
-        effective_on=effective_on,
-        currency=row["currency"].strip(),
-        unit_amount=unit_amount,
-        account_code=row["account_code"].strip(),
-        tax_type=row["tax_type"].strip(),
-        description=(row.get("description") or "").strip(),
-    )
+    readers: Mapping[str, Callable[[str], Any]] = {
+        "workflow": lambda text: _one_of(text, workflows),
+        "sku": _filled,
+        "effective_on": date.fromisoformat,
+        "currency": _currency,
+        "unit_amount": _amount,
+        "account_code": _filled,
+        "tax_type": _filled,
+        "description": _text,
+    }
+    values = {}
+    for column, read in readers.items():
+        try:
+            values[column] = read(_cell(row, column))
+        except ValueError as error:
+            raise SettingsInvalid(
+                f"{file}, line {line}, {column}", str(error)
+            ) from None
+    return values.pop("workflow"), Price(**values)
+
+
+def _cell(row: Mapping[Any, Any], column: str) -> str:
+    if column == "description":
+        if None in row:  # where csv puts what no column is left for
+            raise ValueError("a value too many; is a comma in the line not quoted?")
+        return (row.get(column) or "").strip()
+    if row[column] is None:
+        raise ValueError("is missing")
+    return str(row[column]).strip()
+
+
+def _text(value: str) -> str:
+    if len(value) > LONGEST:
+        raise ValueError(f"longer than {LONGEST} characters")
+    if "\0" in value:
+        raise ValueError("contains a NUL character")
+    return value
 
 
 def _filled(value: str) -> str:
-    if not value.strip():
+    if not value:
         raise ValueError("is empty")
+    return _text(value)
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", _filled(value)):
+        raise ValueError(f"{value!r} is no currency code, such as ZAR")
     return value
 
 
@@ -169,10 +198,6 @@ def _amount(text: str) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"{text!r} is no amount") from None
-    if (
-        not amount.is_finite()
-        or amount < 0
-        or amount != amount.quantize(Decimal("0.01"))
-    ):
+    if not amount.is_finite() or not 0 <= amount <= DEAREST or amount != cents(amount):
         raise ValueError(f"{text} is no amount with at most two places")
     return amount

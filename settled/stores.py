@@ -16,15 +16,22 @@ class Stores:
 
     def open_books(self) -> None:
         """Our own SQLite is brought up to date; a shared database must be already."""
-        folder = self.settings.data_folder
-        _make_folder(folder)
-        given = self.settings.database_url
-        url = given.get_secret_value() if given else f"sqlite:///{folder / 'books.db'}"
+        _make_folder(self.settings.data_folder)
+        url = self.books_url()
         open_books(url)
         if url.startswith("sqlite:"):
             migrate()
         else:
             require_schema()
+
+    def books_url(self) -> str:
+        """Where the books are; for our own there is a folder from now on."""
+        given = self.settings.database_url
+        if given is not None:
+            return given.get_secret_value()
+        folder = self.settings.data_folder
+        _make_folder(folder)
+        return f"sqlite:///{folder / 'books.db'}"
 
     def redis_url(self) -> str:
         """The given server's, else that of an embedded one, started now."""

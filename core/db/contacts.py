@@ -14,8 +14,8 @@ def put(tenant: str, contacts: Iterable[MirrorContact]) -> None:
         {
             "tenant": tenant,
             "contact_id": contact.contact_id,
-            "name": contact.name,
-            "name_key": contact.name_key,
+            "name": contact.name[:255],
+            "name_key": contact.name_key[:255],
             "email": contact.email,
             "email_key": contact.email_key,
             "contact_number": contact.contact_number,

@@ -48,6 +48,8 @@ class Connections:
 
     def add(self, connection: Any) -> Any:
         with self._lock:
+            # One that the server ended is of no more use to anybody.
+            self._open = [c for c in self._open if not getattr(c, "closed", False)]
             self._open.append(connection)
         return connection
 
@@ -90,6 +92,13 @@ class PostgresBooks(PostgresqlDatabase):
         super().__init__(url, prefer_psycopg3=True)
         self.connections = Connections()
         self.turn: AbstractContextManager[Any] = nullcontext()
+
+    def is_closed(self) -> bool:
+        """A connection that the server ended counts as closed, and is made anew."""
+        held = self._state.conn  # type: ignore[attr-defined]  # its stubs leave it out
+        if held is not None and held.closed and not self.in_transaction():
+            self.close()
+        return bool(super().is_closed())
 
     def _connect(self) -> Any:
         return self.connections.add(super()._connect())  # type: ignore[misc]

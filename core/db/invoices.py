@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -196,6 +197,19 @@ def as_seen(seen: XeroInvoice) -> Mapping[str, Any]:
         "amount_paid": seen.amount_paid,
         "amount_credited": seen.amount_credited,
         "due_on": seen.due_on,
+    }
+
+
+def as_new(seen: XeroInvoice) -> Mapping[str, Any]:
+    """The columns of an invoice as it was raised, whatever has happened to it since."""
+    return {
+        **as_seen(seen),
+        "xero_status": "AUTHORISED",
+        "xero_updated_at": None,
+        "is_settled": False,
+        "amount_due": seen.total,
+        "amount_paid": Decimal(0),
+        "amount_credited": Decimal(0),
     }
 
 

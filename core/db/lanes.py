@@ -41,6 +41,16 @@ def take(tenant: str, name: str, holder: str, now: datetime) -> bool:
     )
 
 
+def free_orphaned(alive: Iterable[str]) -> None:
+    """Lanes whose holder no longer lives may be woken again."""
+    names = set(alive)
+    for row in Lane.select().where(Lane.holder.is_null(False)):
+        if row.holder.split("/")[0] not in names:
+            Lane.update(holder=None, woken_at=None).where(
+                (Lane.id == row.id) & (Lane.holder == row.holder)
+            ).execute()
+
+
 def leave(tenant: str, name: str, holder: str) -> None:
     Lane.update(holder=None, woken_at=None).where(
         _this(tenant, name) & (Lane.holder == holder)

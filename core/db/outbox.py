@@ -25,6 +25,8 @@ def say(
     already here has been said and is not said again.
     """
     for message in messages:
+        if Outbox.select().where(Outbox.message_id == message.id).exists():
+            continue
         sequence = None if invoice is None else _next_in_sequence(invoice)
         event = as_cloud_event(message, tenant=tenant, at=at, sequence=sequence)
         Outbox.insert(
@@ -94,6 +96,12 @@ def oldest_unsent() -> datetime | None:
 
 
 def _next_in_sequence(invoice: Invoice) -> int:
-    invoice.sequence += 1
-    Invoice.update(sequence=invoice.sequence).where(Invoice.id == invoice.id).execute()
+    """Counted in the row, which stays locked until the commit."""
+    rows = (
+        Invoice.update(sequence=Invoice.sequence + 1)
+        .where(Invoice.id == invoice.id)
+        .returning(Invoice.sequence)
+        .execute()
+    )
+    invoice.sequence = next(iter(rows)).sequence
     return int(invoice.sequence)

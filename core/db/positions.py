@@ -21,7 +21,11 @@ def note_counter(value: int, now: datetime) -> None:
 
 def note_group(group: str, acknowledged: str, now: datetime) -> None:
     """Every entry up to this one has been acknowledged by the group."""
-    _note(f"{GROUP}{group}", acknowledged, now)
+    # Only forward: a group that Redis lost and somebody made anew begins at 0.
+    name = f"{GROUP}{group}"
+    held = StreamPosition.get_or_none(StreamPosition.name == name)
+    if held is None or entry_id(held.value) < entry_id(acknowledged):
+        _note(name, acknowledged, now)
 
 
 def acknowledged(groups: Iterable[str]) -> tuple[int, int]:

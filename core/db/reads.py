@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from peewee import EXCLUDED, Case
+
 from core.db.models import InvoiceRead, WebhookEvent
 from core.messages import hash_of
 from core.webhook_events import WebhookEvent as Event
@@ -50,26 +52,36 @@ def ask(
     confirms: bool = False,
 ) -> None:
     """Read this invoice not before ``due_at``; asked for twice, it is read once."""
-    waiting = InvoiceRead.get_or_none(
-        (InvoiceRead.tenant == tenant) & (InvoiceRead.xero_id == xero_id)
-    )
-    if waiting is None:
-        InvoiceRead.insert(
-            tenant=tenant,
-            xero_id=xero_id,
-            event_at=event_at,
-            confirms=confirms,
-            due_at=due_at,
-            first_asked_at=now,
-        ).on_conflict_ignore().execute()
-        return
-    moments = [m for m in (waiting.event_at, event_at) if m is not None]
-    InvoiceRead.update(
-        asked=InvoiceRead.asked + 1,
-        due_at=min(waiting.due_at, due_at),
-        event_at=max(moments, default=None),
-        confirms=waiting.confirms or confirms,
-    ).where(InvoiceRead.id == waiting.id).execute()
+    new, old = EXCLUDED, InvoiceRead
+    is_later = old.event_at.is_null() | (new.event_at > old.event_at)
+    # One statement: between a look and a write the reads lane may take the row away.
+    InvoiceRead.insert(
+        tenant=tenant,
+        xero_id=xero_id,
+        event_at=event_at,
+        confirms=confirms,
+        due_at=due_at,
+        first_asked_at=now,
+    ).on_conflict(
+        conflict_target=[old.tenant, old.xero_id],
+        update={
+            old.asked: old.asked + 1,
+            old.due_at: Case(None, [(new.due_at < old.due_at, new.due_at)], old.due_at),
+            old.event_at: Case(None, [(is_later, new.event_at)], old.event_at),
+            old.confirms: Case(None, [(new.confirms, True)], old.confirms),
+        },
+    ).execute()
+
+
+def forget_echo(tenant: str, xero_id: str, until: datetime | None) -> None:
+    """What waits is the echo of our own write, which returned this time."""
+    if until is not None:
+        InvoiceRead.delete().where(
+            (InvoiceRead.tenant == tenant)
+            & (InvoiceRead.xero_id == xero_id)
+            & (InvoiceRead.event_at <= until)
+            & ~InvoiceRead.confirms
+        ).execute()
 
 
 def put_off_echo(tenant: str, xero_id: str, until: datetime, now: datetime) -> bool:

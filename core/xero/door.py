@@ -49,6 +49,13 @@ PATIENT = frozenset({Purpose.PAYMENTS, Purpose.INTERACTIVE})
 BACKOFF_S = {"concurrent": 1.0, "appminute": 10.0}
 
 
+#: What can only happen before anything was sent.
+NOT_CONNECTED = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+)
+
+
 class AccessTokens(Protocol):
     """Where the door gets its bearer token."""
 
@@ -173,10 +180,12 @@ class XeroSlot:
                 headers=self._headers(request),
                 timeout=timeout,
             )
-        except (
-            urllib3.exceptions.NewConnectionError,
-            urllib3.exceptions.ConnectTimeoutError,
-        ) as error:
+        except urllib3.exceptions.MaxRetryError as error:
+            # With its retries off the pool still wraps what went wrong.
+            if isinstance(error.reason, NOT_CONNECTED):
+                raise XeroUnreachable(type(error.reason).__name__) from error
+            raise XeroOutcomeUnknown(type(error.reason).__name__) from error
+        except NOT_CONNECTED as error:
             raise XeroUnreachable(type(error).__name__) from error
         except urllib3.exceptions.HTTPError as error:
             raise XeroOutcomeUnknown(type(error).__name__) from error
@@ -235,6 +244,8 @@ class XeroSlot:
             raise self._limited(response.headers)
         if status in (401, 403):
             raise self._unauthorised(status, response.data)
+        if status == 408:
+            raise XeroOutcomeUnknown("HTTP 408")
         if 400 <= status < 500:
             raise XeroRefused(status, reason_of(response.data))
         if not 200 <= status < 300:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -50,7 +51,7 @@ def show(
     if json_file is not None:
         json_file.write_text(json.dumps(figures.as_dict(), indent=2) + "\n")
     for difference in figures.differences[:SHOWN_DIFFERENCES]:
-        console.print(f"[red]differs[/]: {difference}")
+        console.print(f"[red]differs[/]: {escape(difference)}")
     if not figures.differences:
         console.print("[green]Books, Xero's ledger and the platform's wishes agree.[/]")
     return not figures.differences
