@@ -19,8 +19,8 @@ from core.webhook_events import WebhookEvent
 
 log = structlog.get_logger()
 
-#: The outcome of a call that is under way is in the books a moment later.
-OUTCOME_WITHIN = timedelta(seconds=10)
+#: An e-mail's call ends within its timeouts; its outcome then says when to read.
+OUTCOME_WITHIN = timedelta(seconds=70)
 
 #: An invoice that we do not know may be one whose creation is just being recorded.
 UNKNOWN_AFTER = timedelta(seconds=10)

@@ -85,17 +85,20 @@ def forget_echo(tenant: str, xero_id: str, until: datetime | None) -> None:
 
 
 def put_off_echo(tenant: str, xero_id: str, until: datetime, now: datetime) -> bool:
-    """The event that waits is the echo of an e-mail that ended then: no haste."""
-    return bool(
-        InvoiceRead.update(due_at=now + EMAIL_ECHO_WITHIN)
-        .where(
-            (InvoiceRead.tenant == tenant)
-            & (InvoiceRead.xero_id == xero_id)
-            & (InvoiceRead.event_at <= until)
-            & ~InvoiceRead.confirms
-        )
-        .execute()
-    )
+    """An e-mail has ended then: an event up to then is its echo and has no haste.
+
+    A later one has waited for the e-mail's outcome long enough.
+
+    Returns:
+        Whether the echo has come.
+    """
+    this = (InvoiceRead.tenant == tenant) & (InvoiceRead.xero_id == xero_id)
+    InvoiceRead.update(due_at=now).where(
+        this & (InvoiceRead.event_at > until) & (InvoiceRead.due_at > now)
+    ).execute()
+    is_echo = (InvoiceRead.event_at <= until) & ~InvoiceRead.confirms
+    later = now + EMAIL_ECHO_WITHIN
+    return bool(InvoiceRead.update(due_at=later).where(this & is_echo).execute())
 
 
 def due(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
