@@ -42,7 +42,7 @@ SAMPLES: tuple[tuple[type, Any], ...] = (
 
 def filled(table: type[Table], first: dict[type[Any], Table]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for name, field in table._meta.fields.items():  # type: ignore[attr-defined]
+    for name, field in table._meta.fields.items():
         if isinstance(field, BigAutoField):
             continue
         if isinstance(field, ForeignKeyField):
@@ -72,7 +72,7 @@ def test_every_column_of_every_table_keeps_its_value(books: None) -> None:
 def test_every_optional_column_keeps_nothing_as_nothing(books: None) -> None:
     first: dict[type[Any], Table] = {}
     for table in TABLES:
-        fields = table._meta.fields  # type: ignore[attr-defined]
+        fields = table._meta.fields
         empty = {name: None for name, field in fields.items() if field.null}
         with transaction():
             first[table] = table.create(**{**filled(table, first), **empty})

@@ -27,7 +27,7 @@ def rejected(message_id: str = "m-1") -> Inbox | None:
     )
 
 
-# -- once --------------------------------------------------------------------------------
+# -- once ------------------------------------------------------------------------------
 
 
 def test_an_accepted_message_is_here_as_it_came(books: None) -> None:
@@ -67,7 +67,7 @@ def test_only_one_of_many_takes_a_message_in(books: None) -> None:
     assert together(8, take).count(True) == 1
 
 
-# -- waking ------------------------------------------------------------------------------
+# -- waking ----------------------------------------------------------------------------
 
 
 def test_a_message_is_woken_again_after_ten_seconds(books: None) -> None:
@@ -103,7 +103,7 @@ def test_a_failure_is_counted_and_postpones(books: None) -> None:
     assert inbox.wake_due(NOW + seconds(5)) == [row.id]
 
 
-# -- finishing ---------------------------------------------------------------------------
+# -- finishing -------------------------------------------------------------------------
 
 
 def test_a_message_is_finished_once(books: None) -> None:

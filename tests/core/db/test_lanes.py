@@ -32,7 +32,7 @@ def test_a_lane_is_made_once() -> None:
     assert lanes.get(*LANE).holder == "here/1"
 
 
-# -- waking ------------------------------------------------------------------------------
+# -- waking ----------------------------------------------------------------------------
 
 
 def test_a_lane_is_woken_once_in_ten_seconds() -> None:
@@ -79,7 +79,7 @@ def test_a_lane_that_does_not_exist_yet_is_not_woken() -> None:
     assert not lanes.claim_wake("main", "voids", NOW)
 
 
-# -- running -----------------------------------------------------------------------------
+# -- running ---------------------------------------------------------------------------
 
 
 def test_a_free_lane_is_taken() -> None:
@@ -155,7 +155,7 @@ def test_leaving_frees_this_lane_alone() -> None:
     assert lanes.get("main", "emails").holder == "here/1"
 
 
-# -- when --------------------------------------------------------------------------------
+# -- when ------------------------------------------------------------------------------
 
 
 def test_of_two_moments_asked_for_the_earlier_counts() -> None:

@@ -11,13 +11,9 @@ from tests.core.db.rows import NOW
 LATER = NOW + timedelta(hours=1)
 
 
-def see(
-    cause: str = "contact:1", title: str = "two contacts", **changed: object
-) -> None:
+def see(cause: str = "contact:1", title: str = "two contacts", **detail: int) -> None:
     with transaction():
-        problems.open_problem(
-            "contact", cause, title, NOW, tenant="main", detail=changed
-        )
+        problems.open_problem("contact", cause, title, NOW, detail=detail)
 
 
 def test_a_problem_is_open_until_it_is_closed(books: None) -> None:

@@ -20,7 +20,7 @@ from core.db.models import TABLES, Process, proxy
 from core.errors import BooksUnusable
 from tests.core.db.rows import NOW
 
-NAMES = {table._meta.table_name for table in TABLES}  # type: ignore[attr-defined]
+NAMES = {table._meta.table_name for table in TABLES}
 
 
 def columns(table: str) -> Any:
@@ -74,7 +74,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-def test_the_scripts_build_exactly_the_schema_of_the_models(books: None) -> None:
+def test_the_scripts_build_exactly_the_schema_of_the_models(fresh_books: None) -> None:
     built = schema()
     proxy.obj.drop_tables(TABLES)
     proxy.obj.create_tables(TABLES)
@@ -83,12 +83,12 @@ def test_the_scripts_build_exactly_the_schema_of_the_models(books: None) -> None
         assert built[table] == modelled[table], table
 
 
-def test_the_scripts_build_no_table_that_no_model_knows(books: None) -> None:
+def test_the_scripts_build_no_table_that_no_model_knows(fresh_books: None) -> None:
     beside = set(proxy.obj.get_tables()) - NAMES
     assert [name for name in beside if "migration" not in name] == []
 
 
-def test_each_table_has_its_indexes_by_name(books: None) -> None:
+def test_each_table_has_its_indexes_by_name(fresh_books: None) -> None:
     """A comparison of two empty lists would have passed above."""
     assert {"outbox_unsent", "outbox_message_id"} <= indexes("outbox").keys()
     assert indexes("problem")["problem_open"][1] is True
@@ -110,14 +110,14 @@ def test_migrating_twice_does_nothing_the_second_time(database_url: str) -> None
 def test_books_that_were_never_migrated_are_refused(database_url: str) -> None:
     open_books(database_url)
     try:
-        with pytest.raises(BooksUnusable, match="lacks 0001_initial.*settled migrate"):
+        with pytest.raises(BooksUnusable, match=r"lacks 0001_initial.*settled migrate"):
             require_schema()
     finally:
         close_books()
 
 
 def test_books_of_a_newer_program_are_refused(
-    books: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_books: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripts = tmp_path / "scripts"
     scripts.mkdir()
@@ -126,11 +126,11 @@ def test_books_of_a_newer_program_are_refused(
     with monkeypatch.context() as newer:
         newer.setattr(database, "MIGRATIONS", scripts)
         assert migrate() == ["0002_from_the_future"]
-    with pytest.raises(BooksUnusable, match="newer.*0002_from_the_future"):
+    with pytest.raises(BooksUnusable, match=r"newer.*0002_from_the_future"):
         require_schema()
 
 
-def test_up_to_date_books_are_accepted_and_writable(books: None) -> None:
+def test_up_to_date_books_are_accepted_and_writable(fresh_books: None) -> None:
     require_schema()
     assert check_writable() is None
 

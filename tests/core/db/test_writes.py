@@ -31,7 +31,7 @@ def due(limit: int = 50, after_s: float = 0) -> list[str]:
     return [row.key for row in writes.due(*KIND, NOW + seconds(after_s), limit)]
 
 
-# -- asking ------------------------------------------------------------------------------
+# -- asking ----------------------------------------------------------------------------
 
 
 def test_asked_for_twice_it_is_written_once(books: None) -> None:
@@ -81,7 +81,7 @@ def test_what_is_done_is_not_asked_for_again(books: None) -> None:
     assert due() == []
 
 
-# -- what goes together ------------------------------------------------------------------
+# -- what goes together ----------------------------------------------------------------
 
 
 def test_nothing_is_due_before_its_time(books: None) -> None:
@@ -148,7 +148,7 @@ def test_what_is_due_is_counted_no_further_than_asked(books: None) -> None:
     assert writes.oldest_due(*KIND, NOW) == NOW
 
 
-# -- claiming ----------------------------------------------------------------------------
+# -- claiming --------------------------------------------------------------------------
 
 
 def test_what_is_claimed_is_not_due(books: None) -> None:
@@ -194,7 +194,7 @@ def test_an_element_names_its_invoice(books: None) -> None:
         writes.invoice_of(add("2"))
 
 
-# -- intents -----------------------------------------------------------------------------
+# -- intents ---------------------------------------------------------------------------
 
 
 def test_no_two_intents_have_one_idempotency_key(books: None) -> None:
