@@ -25,6 +25,7 @@ from core.errors import (
 )
 from core.registry import PluginInvalid, Registry
 from core.settings import load_settings
+from settled.logs import configure_logs
 
 SOMETHING_WRONG, USAGE, UNUSABLE, UNREACHABLE = 1, 2, 3, 4
 
@@ -39,6 +40,7 @@ config_option = click.option(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command ``settled``: clear errors, no tracebacks, exit codes as above."""
+    configure_logs("warning")
     try:
         # Outside standalone mode click returns the code of an Exit.
         code = cli.main(args=arguments, prog_name="settled", standalone_mode=False)

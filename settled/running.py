@@ -1,10 +1,7 @@
 """``settled run``: until somebody says stop."""
 
 import json
-import signal
 import sys
-import threading
-from types import FrameType
 
 import structlog
 
@@ -13,6 +10,7 @@ from core.settings import Settings
 from settled.checking import require_durable_redis, require_own_packages
 from settled.daemon import Daemon
 from settled.logs import configure_logs
+from settled.signals import StopSignals
 
 log = structlog.get_logger()
 
@@ -25,19 +23,10 @@ def run_until_told_to_stop(settings: Settings) -> None:
     """
     configure_logs(settings.log_level)
     refuse_unfit(settings)
-    told = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if told.is_set():
-            signal.default_int_handler(number, frame)
-        told.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    with Daemon(settings) as daemon:
+    with StopSignals() as signals, Daemon(settings) as daemon:
         sys.stdout.write(json.dumps(daemon.addresses()) + "\n")
         sys.stdout.flush()
-        told.wait()
+        signals.wait()
         log.info("daemon.stopping")
     log.info("daemon.stopped")
 

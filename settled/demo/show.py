@@ -1,9 +1,7 @@
 """``settled demo``: progress bars, a table, and a verdict."""
 
 import json
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from core.db.database import close_books, open_books
 from settled.demo.figures import Figures, measure
 from settled.demo.judge import Judge
 from settled.demo.rehearsal import Rehearsal
+from settled.signals import StopSignals
 
 #: More are written to the JSON only.
 SHOWN_DIFFERENCES = 20
@@ -117,10 +116,8 @@ def _stay(console: Console, rehearsal: Rehearsal) -> None:
     console.print(f"Health and metrics:  {rehearsal.addresses['internal']}/metrics")
     console.print(f"Redis:               {rehearsal.addresses['redis']}")
     console.print("Ctrl-C ends it.")
-    told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
-    told.wait()
+    with StopSignals() as signals:
+        signals.wait()
 
 
 def _table(figures: Figures) -> Table:

@@ -1,6 +1,7 @@
 """A renewal that is no longer wanted: its open invoice goes, and only that."""
 
 from datetime import timedelta
+from functools import partial
 
 from tests.messages import (
     again,
@@ -12,6 +13,10 @@ from tests.messages import (
     renewal_due,
 )
 from tests.world import World
+
+
+def _is_answered(world: World, message_id: str, ends: set[str]) -> bool:
+    return bool(ends & set(world.answers(message_id)))
 
 
 def test_before_it_was_raised_it_is_taken_back(world: World) -> None:
@@ -35,11 +40,8 @@ def test_right_behind_the_renewal_nothing_remains(world: World) -> None:
     undone = [cancelled(asked) for asked in some]
     world.publish(*some, *undone)
     for undo in undone:
-        world.platform.wait_until(
-            lambda _, i=undo["id"]: (
-                {"message.done", "invoice.voided"} & set(world.answers(i))
-            )
-        )
+        ends = {"message.done", "invoice.voided"}
+        world.wait(partial(_is_answered, world, undo["id"], ends), "the answer")
     world.quiet()
     standing = {i["Reference"] for i in world.invoices if i["Status"] != "VOIDED"}
     assert not standing & {f"membership:{asked['subject']}" for asked in some}

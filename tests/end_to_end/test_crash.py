@@ -87,7 +87,9 @@ def other_process(
     world: World, moment: str, happens: Callable[[], None], *, lives: bool = False
 ) -> WriteLane:
     """The invoices lane as a process has it that the daemon takes for dead."""
-    kind = world.daemon.runner.works[LaneName.INVOICES].kind
+    lane = world.daemon.runner.works[LaneName.INVOICES]
+    assert isinstance(lane, WriteLane)
+    kind = lane.kind
     door = OddDoor(world.daemon.door, moment, happens)
     name = world.daemon.process if lives else "another"
     return WriteLane(kind, door, world.clock, name)
