@@ -119,6 +119,11 @@ class Running:
         self.process.send_signal(number)
         return self.wait()
 
+    def is_stopping(self) -> bool:
+        """Whether it has logged so; what else it has logged is gone then."""
+        assert self.process.stderr is not None
+        return '"daemon.stopping"' in self.process.stderr.readline()
+
     def consent_url(self) -> str:
         """Where ``settled connect`` sends a person."""
         return next(line.strip() for line in self.lines if line.startswith("http"))
@@ -144,14 +149,15 @@ def _environment(added: Mapping[str, str]) -> dict[str, str]:
 
 
 def write_toml(path: Path, values: Mapping[str, Any]) -> Path:
-    """Settings as a file: JSON's spelling of these values is TOML's too."""
-    tables = {name: value for name, value in values.items() if isinstance(value, dict)}
-    lines = [
-        f"{name} = {json.dumps(value)}"
-        for name, value in values.items()
-        if name not in tables
-    ]
-    for name, table in tables.items():
-        lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items())]
+    """Settings as a file, each table on a line of its own."""
+    lines = [f"{name} = {_spelled(value)}" for name, value in values.items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{name} = {_spelled(one)}" for name, one in value.items())
+        return f"{{ {inner} }}"
+    # JSON's spelling of everything else is TOML's too.
+    return json.dumps(value)
