@@ -66,6 +66,12 @@ def identity(invoice: Invoice) -> str:
     return invoice.number or f"free:{invoice.reference}"
 
 
+def subject_of(invoice: Invoice) -> str:
+    """What was asked for; the Reference has the first 255 characters of it."""
+    asked = invoice.asked_by.subject if invoice.asked_by else None
+    return asked or invoice.reference.partition(":")[2]
+
+
 def caused_by(invoice: Invoice) -> str | None:
     return invoice.asked_by.message_id if invoice.asked_by else None
 
@@ -94,7 +100,7 @@ def _about(
     undone_by = invoice.undone_by if message_type == "invoice.voided" else None
     return OutboundMessage(
         type=message_type,
-        subject=invoice.reference.partition(":")[2],
+        subject=subject_of(invoice),
         data={"invoice": summary(invoice), **more},
         fact=(invoice.tenant, identity(invoice), *key),
         in_reply_to=undone_by.message_id if undone_by else caused_by(invoice),

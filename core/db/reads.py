@@ -85,18 +85,19 @@ def forget_echo(tenant: str, xero_id: str, until: datetime | None) -> None:
 
 
 def put_off_echo(tenant: str, xero_id: str, until: datetime, now: datetime) -> bool:
-    """An e-mail has ended then: an event up to then is its echo and has no haste.
+    """An e-mail has ended then: a lone event up to then is its echo and has no haste.
 
-    A later one has waited for the e-mail's outcome long enough.
+    A later one, or a second one, tells of something else, and has waited long enough.
 
     Returns:
         Whether the echo has come.
     """
     this = (InvoiceRead.tenant == tenant) & (InvoiceRead.xero_id == xero_id)
+    is_more = (InvoiceRead.event_at > until) | (InvoiceRead.asked > 1)
     InvoiceRead.update(due_at=now).where(
-        this & (InvoiceRead.event_at > until) & (InvoiceRead.due_at > now)
+        this & is_more & (InvoiceRead.due_at > now)
     ).execute()
-    is_echo = (InvoiceRead.event_at <= until) & ~InvoiceRead.confirms
+    is_echo = ~is_more & ~InvoiceRead.confirms
     later = now + EMAIL_ECHO_WITHIN
     return bool(InvoiceRead.update(due_at=later).where(this & is_echo).execute())
 
