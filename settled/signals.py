@@ -1,13 +1,20 @@
 """SIGINT and SIGTERM, none of them lost."""
 
+import os
 import signal
 import socket
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+#: The exit code of whoever was not let finish.
+INTERRUPTED = 130
+
 
 class StopSignals:
-    """From now on the first signal ends ``wait``; a second one interrupts.
+    """From now on the first signal ends ``wait``, and a second one the process.
+
+    At once and without any last step: for whoever won't wait for a stop in good order,
+    and where a crash at any moment is safe.
 
     Use as a context manager, in the main thread. The interpreter writes to a socket as
     soon as a signal comes. An event set by a handler would not do: handlers run between
@@ -47,4 +54,4 @@ class StopSignals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
         if self._count > 1:
-            signal.default_int_handler(number, frame)
+            os._exit(INTERRUPTED)

@@ -297,3 +297,14 @@ def test_the_body_that_is_stored_is_canonical_json(world: World) -> None:
             parsed, sort_keys=True, separators=(",", ":"), ensure_ascii=False
         ).encode()
     )
+
+
+def test_a_long_subject_comes_back_whole(world: World) -> None:
+    subject = "renewal-" + "9" * 247
+    asked = renewal_due(subject=subject)
+    number = world.invoiced(asked)
+    assert len(world.invoice(number)["Reference"]) <= 255
+    world.pay(number)
+    world.hear("membership.renew", subject)
+    told = {answer["subject"] for answer in world.platform.answers(asked["id"])}
+    assert told == {subject}

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from settled.signals import StopSignals
+from settled.signals import INTERRUPTED, StopSignals
+from tests.settled.command import ROOT
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
@@ -32,12 +35,22 @@ def test_a_signal_at_any_moment_ends_the_wait(number: signal.Signals) -> None:
             other.join()
 
 
-def test_a_second_signal_interrupts() -> None:
-    with StopSignals() as signals:
-        kill(signal.SIGTERM)
-        signals.wait()
-        with pytest.raises(KeyboardInterrupt):
-            kill(signal.SIGTERM)
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    program = (
+        "import os, signal\n"
+        "from settled.signals import StopSignals\n"
+        "with StopSignals() as signals:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    signals.wait()\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    finally:\n"
+        "        print('still here')\n"
+    )
+    ended = subprocess.run(  # noqa: S603 the program stands above
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (INTERRUPTED, "", "")
 
 
 def test_afterwards_signals_are_handled_as_before() -> None:
