@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,8 @@ import pytest
 import redis
 
 from settled.cli import SOMETHING_WRONG, UNREACHABLE, UNUSABLE, USAGE
+from tests.servers import lives
 from tests.settled.command import ROOT, settled, settled_process, write_toml
-
-#: `settled run` looks for it first.
-APP = {"SETTLED_XERO__CLIENT_ID": "an-app"}
 
 #: As if the second wheel were not installed, in whatever environment the tests run.
 NO_SANDBOX = """
@@ -25,6 +24,14 @@ class Refuses:
 
 sys.meta_path.insert(0, Refuses())
 """
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `settled run` looks for first, and any free ports."""
+    monkeypatch.setenv("SETTLED_XERO__CLIENT_ID", "an-app")
+    monkeypatch.setenv("SETTLED_WEB__PUBLIC_PORT", "0")
+    monkeypatch.setenv("SETTLED_WEB__INTERNAL_PORT", "0")
 
 
 @pytest.fixture
@@ -65,12 +72,6 @@ def test_a_wrong_call_is_explained(arguments: list[str], named: str) -> None:
     assert (ended.code, ended.out) == (USAGE, "")
     assert ended.err.startswith("Usage: settled")
     assert named in ended.err.splitlines()[-1]
-
-
-def test_a_wrong_call_is_explained_by_the_process_too() -> None:
-    ended = settled_process("run", "--nonsense")
-    assert (ended.code, ended.out) == (USAGE, "")
-    assert "Traceback" not in ended.err
 
 
 # -- settings: 3 ---------------------------------------------------------------------
@@ -145,7 +146,7 @@ def test_a_wrong_secret_is_not_printed(here: Path, command: str) -> None:
 
 
 def test_running_without_an_app_names_what_is_missing() -> None:
-    ended = settled_process("run")
+    ended = settled("run")
     assert ended.code == UNUSABLE
     assert ended.line.startswith("settled: xero.client_id: is not set")
 
@@ -158,10 +159,10 @@ def test_running_without_an_app_names_what_is_missing() -> None:
     ],
 )
 def test_a_wrong_table_of_a_plugin_names_itself(
-    here: Path, text: str, named: str
+    here: Path, app: None, text: str, named: str
 ) -> None:
     (here / "settled.toml").write_text(text)
-    ended = settled_process("run", **APP)
+    ended = settled("run")
     assert ended.code == UNUSABLE
     assert ended.line.startswith(f"settled: {named}: ")
 
@@ -187,7 +188,9 @@ def test_a_database_that_is_not_to_be_had_is_told(
 
 
 def test_without_its_database_the_daemon_does_not_start() -> None:
-    ended = settled_process("run", **APP, SETTLED_DATABASE_URL="sqlite:////no/books.db")
+    """As a process, whose traceback would be on its standard error."""
+    database = {"SETTLED_DATABASE_URL": "sqlite:////no/books.db"}
+    ended = settled_process("run", SETTLED_XERO__CLIENT_ID="an-app", **database)
     assert ended.code == UNUSABLE
     assert ended.line.endswith("unable to open database file")
 
@@ -203,8 +206,11 @@ def test_a_data_folder_that_can_not_be_made_is_told(
     assert ended.line == "settled: data_folder: file: File exists"
 
 
-def test_a_redis_that_keeps_nothing_is_refused(redis_url: str) -> None:
-    ended = settled_process("run", **APP, REDIS_URL=redis_url)
+def test_a_redis_that_keeps_nothing_is_refused(
+    app: None, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    ended = settled("run")
     assert ended.code == UNUSABLE
     assert (
         ended.line == "settled: redis_url: appendonly is off: a restart loses messages"
@@ -212,12 +218,16 @@ def test_a_redis_that_keeps_nothing_is_refused(redis_url: str) -> None:
 
 
 def test_a_redis_that_forgets_when_it_is_full_is_refused(
-    redis_url: str, redis_client: redis.Redis
+    app: None,
+    redis_url: str,
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
     redis_client.config_set("appendonly", "yes")
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        ended = settled_process("run", **APP, REDIS_URL=redis_url)
+        ended = settled("run")
     finally:
         redis_client.config_set("appendonly", "no")
         redis_client.config_set("maxmemory-policy", "noeviction")
@@ -230,30 +240,38 @@ def test_a_redis_that_forgets_when_it_is_full_is_refused(
 # -- not there: 4 and 1 --------------------------------------------------------------
 
 
-def test_a_redis_that_is_not_there_is_told() -> None:
-    ended = settled_process("run", **APP, REDIS_URL="redis://127.0.0.1:1/0")
+def test_a_redis_that_is_not_there_is_told(
+    app: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    ended = settled("run")
     assert ended.code == UNREACHABLE
     assert ended.line == "settled: Redis: ConnectionError"
 
 
 @pytest.mark.parametrize("listener", ["PUBLIC", "INTERNAL"])
 def test_a_taken_port_is_named_and_nothing_is_left_running(
-    here: Path, taken_port: int, listener: str
+    here: Path,
+    app: None,
+    monkeypatch: pytest.MonkeyPatch,
+    taken_port: int,
+    listener: str,
 ) -> None:
-    ports = {"SETTLED_WEB__PUBLIC_PORT": "0", "SETTLED_WEB__INTERNAL_PORT": "0"}
-    ports[f"SETTLED_WEB__{listener}_PORT"] = str(taken_port)
-    ended = settled_process("run", **APP, **ports)
-    assert (ended.code, ended.out) == (SOMETHING_WRONG, "")
-    last = ended.err.splitlines()[-1]
-    assert last.startswith(f"settled: can't listen on 127.0.0.1:{taken_port}: ")
-    assert "Traceback" not in ended.err
+    monkeypatch.setenv(f"SETTLED_WEB__{listener}_PORT", str(taken_port))
+    before = set(threading.enumerate())
+    ended = settled("run")
+    assert ended.code == SOMETHING_WRONG
+    assert ended.line.startswith(
+        f"settled: can't listen on 127.0.0.1:{taken_port}: Address already in use"
+    )
+    assert [t.name for t in set(threading.enumerate()) - before if not t.daemon] == []
+    assert not lives(int((here / "data" / "redis" / "server.lock").read_text()))
 
 
-@pytest.mark.parametrize("command", [["demo"], ["sandbox", "serve"]])
 def test_without_the_second_wheel_its_commands_say_so(
-    path_without_sandbox: str, command: list[str]
+    path_without_sandbox: str,
 ) -> None:
-    ended = settled_process(*command, PYTHONPATH=path_without_sandbox)
+    ended = settled_process("demo", PYTHONPATH=path_without_sandbox)
     assert ended.code == UNUSABLE
     assert ended.line == (
         "settled: sandbox: is not installed; pip install 'settled[sandbox]'"

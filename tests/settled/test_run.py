@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from sandbox.platform import Platform
 from tests.messages import renewal_due
 from tests.servers import lives, wait_until
-from tests.settled.command import running
+from tests.settled.command import running, settled
 from tests.settled.rehearsed import installed
 
 MESSAGES = 8
@@ -50,16 +51,18 @@ def test_runs_with_defaults_in_an_empty_folder_until_it_is_told(here: Path) -> N
     assert events == ["daemon.started", "daemon.stopping", "daemon.stopped"]
 
 
-def test_a_data_folder_is_one_daemons_and_ctrl_c_ends_it(here: Path) -> None:
+def test_a_data_folder_is_one_daemons_and_ctrl_c_ends_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with running("run", **ENVIRONMENT) as first:
         first.addresses()
-        with running("run", **ENVIRONMENT) as second:
-            refused = second.wait()
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        refused = settled("run")
         pid = redis_pid(here / "data")
         assert lives(pid)
         ended = first.end(signal.SIGINT)
-    assert (refused.code, refused.out) == (1, "")
-    assert "belongs to a running daemon" in refused.err.splitlines()[-1]
+    assert (refused.code, "belongs to a running daemon" in refused.line) == (1, True)
     assert (ended.code, "Traceback" in ended.err) == (0, False)
     assert not lives(pid)
 
