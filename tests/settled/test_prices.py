@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import SettingsInvalid
 from sandbox.platform import prices_csv
 from settled.cli import UNUSABLE
 from settled.maintenance import COLUMNS, read_price_file
@@ -89,35 +90,45 @@ def test_a_price_from_another_day_joins_the_first(here: Path) -> None:
         (changed(description="x" * 256), "description", "longer than 255"),
     ],
 )
-def test_a_mistake_is_named_by_file_line_and_column_and_nothing_comes_in(
+def test_a_mistake_is_named_by_file_line_and_column(
     here: Path, row: str, column: str, why: str
 ) -> None:
     file = price_file(here, GOOD, changed(sku="other"), row)
+    with pytest.raises(SettingsInvalid) as told:
+        read_price_file(file, {"membership"})
+    assert told.value.setting == f"{file}, line 4, {column}"
+    assert why in told.value.reason
+
+
+def test_with_one_mistake_nothing_comes_in(here: Path) -> None:
+    file = price_file(here, GOOD, changed(sku="other"), changed(unit_amount="1.005"))
     ended = settled("prices", "import", str(file))
     assert ended.code == UNUSABLE
-    assert ended.line.startswith(f"settled: {file}, line 4, {column}: ")
-    assert why in ended.line
+    assert ended.line == (
+        f"settled: {file}, line 4, unit_amount: "
+        "1.005 is no amount with at most two places"
+    )
     assert listed() == []
 
 
 def test_a_line_is_counted_as_an_editor_does(here: Path) -> None:
     """A quoted value may hold a line break; the mistake is named by its last line."""
     file = price_file(here, changed(description='"two\nlines"'), changed(sku=""))
-    assert ", line 4, sku: " in settled("prices", "import", str(file)).line
+    with pytest.raises(SettingsInvalid, match=", line 4, sku: is empty"):
+        read_price_file(file, {"membership"})
 
 
 @pytest.mark.parametrize("missing", [c for c in COLUMNS if c != "description"])
 def test_a_missing_column_is_named(here: Path, missing: str) -> None:
     header = ",".join(column for column in COLUMNS if column != missing)
-    ended = settled("prices", "import", str(price_file(here, GOOD, header=header)))
-    assert ended.code == UNUSABLE
-    assert ended.line.endswith(f"prices.csv: lacks the column {missing}")
+    with pytest.raises(SettingsInvalid, match=f"lacks the column {missing}"):
+        read_price_file(price_file(here, GOOD, header=header), {"membership"})
 
 
 def test_an_empty_file_lacks_its_columns(here: Path) -> None:
     (here / "prices.csv").touch()
-    ended = settled("prices", "import", "prices.csv")
-    assert (ended.code, "lacks the column" in ended.line) == (UNUSABLE, True)
+    with pytest.raises(SettingsInvalid, match="lacks the column"):
+        read_price_file(here / "prices.csv", {"membership"})
 
 
 @pytest.mark.parametrize("row", [b"membership,\xff\xfe", b"membership,a\0b,2026-01-01"])
