@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sandbox.clock import Clock
 from sandbox.xero import reply
@@ -71,7 +71,7 @@ class XeroService:
         self.by_endpoint: Counter[str] = Counter()
         self.by_status: Counter[str] = Counter()
         self._in_flight = 0
-        self._waiting = 0
+        self._waiting: list[datetime] = []
         self._counting = threading.Lock()
         self._closing = threading.Event()
         self._sleepers = ThreadPoolExecutor(_MOST_WAITING, "xero-latency")
@@ -95,8 +95,10 @@ class XeroService:
 
     def is_busy(self) -> bool:
         """Whether a simulated clock must stand still for us."""
+        now = self.now()
         with self._counting:
-            working = self._in_flight > self._waiting
+            # A wait that is over counts as work, before its thread has woken.
+            working = self._in_flight > sum(now < until for until in self._waiting)
         return working or self.webhooks.is_busy()
 
     def enter(self) -> None:
@@ -116,15 +118,14 @@ class XeroService:
             await loop.run_in_executor(self._sleepers, self._sleep, seconds)
 
     def _sleep(self, seconds: float) -> None:
-        self._shift_waiting(1)
+        until = self.now() + timedelta(seconds=seconds)
+        with self._counting:
+            self._waiting.append(until)
         try:
             self.clock.wait(self._closing, seconds)
         finally:
-            self._shift_waiting(-1)
-
-    def _shift_waiting(self, by: int) -> None:
-        with self._counting:
-            self._waiting += by
+            with self._counting:
+                self._waiting.remove(until)
 
     # -- one accounting call -------------------------------------------------------
 

@@ -77,7 +77,7 @@ class Webhooks:
         self._events = 0
         self._tries = 0
         self._delivering = False
-        self._waiting = False
+        self._waiting_until: datetime | None = None
         self._stopping = False
         self._client = http_client(timeout_s)
         self._thread = threading.Thread(
@@ -147,7 +147,12 @@ class Webhooks:
         """Whether a delivery is under way or about to begin."""
         with self._lock:
             due = self.status == "ok" and bool(self._pending or self._batch)
-            return self._delivering or (due and not self._waiting)
+            return self._delivering or (due and not self._is_waiting())
+
+    def _is_waiting(self) -> bool:
+        """Whether it is too early to deliver; the thread may not have woken yet."""
+        until = self._waiting_until
+        return until is not None and self._clock.now() < until
 
     def shape(self) -> dict[str, Any]:
         """Return the state as the control API shows it."""
@@ -174,7 +179,7 @@ class Webhooks:
             self._wake.clear()
 
     def _wait_until(self, due: datetime) -> None:
-        self._waiting = True
+        self._waiting_until = due
         try:
             # New events wake the thread too, but do not bring a retry forward.
             while not self._stopping and self.status in ("ok", "retry"):
@@ -184,7 +189,7 @@ class Webhooks:
                 if self._clock.wait(self._wake, left_s):
                     self._wake.clear()
         finally:
-            self._waiting = False
+            self._waiting_until = None
 
     def _deliver_next(self) -> datetime | None:
         """Deliver one batch. Return when to look again, None for not before a wake."""

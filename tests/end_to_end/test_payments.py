@@ -10,9 +10,6 @@ from sandbox.xero.webhooks import sign
 from tests.messages import TOTAL, renewal_due
 from tests.world import World
 
-SWEEP = timedelta(seconds=901)
-
-
 def facts(world: World, subject: str) -> list[str]:
     """What was told of an invoice after it had been e-mailed."""
     types = [r.type for r in world.platform.received if r.subject == subject]
@@ -51,7 +48,7 @@ def test_two_payments_that_are_seen_together_are_both_told(world: World) -> None
     world.xero.control.webhook_faults(drop=2)
     world.pay(number, "622.50")
     world.pay(number, "3000.00")
-    world.advance(SWEEP)
+    world.sweep()
     world.hear("membership.renew", asked["subject"])
     world.quiet()
     assert facts(world, asked["subject"]) == [
@@ -169,7 +166,7 @@ def test_a_webhook_that_is_lost_is_made_up_for_by_the_sweep(world: World) -> Non
     world.pay(number)
     world.quiet()
     assert facts(world, asked["subject"]) == []
-    world.advance(SWEEP)
+    world.sweep()
     world.hear("membership.renew", asked["subject"])
     world.quiet()
     assert facts(world, asked["subject"]) == ["invoice.paid", "membership.renew"]
@@ -182,7 +179,7 @@ def test_a_removal_that_no_webhook_told_is_confirmed_as_well(world: World) -> No
     world.quiet()
     world.xero.control.webhook_faults(drop=1)
     world.xero.control.delete_payment(payment_id)
-    world.advance(SWEEP)
+    world.sweep()
     world.hear("membership.suspend", asked["subject"])
     world.quiet()
     assert facts(world, asked["subject"])[2:] == [
@@ -209,8 +206,7 @@ def test_many_payments_at_once_cost_one_read_for_forty(world: World) -> None:
 
 
 def test_our_own_writes_are_not_read_back(world: World) -> None:
-    world.advance(timedelta(minutes=6))
-    world.quiet()
+    world.sweep()
     reads = world.looked_up("IDs")
     world.invoiced(renewal_due())
     world.quiet()
@@ -220,8 +216,7 @@ def test_our_own_writes_are_not_read_back(world: World) -> None:
 def test_the_echo_of_an_email_that_is_under_way_is_not_read_at_once(
     world: World,
 ) -> None:
-    world.advance(timedelta(minutes=6))
-    world.quiet()
+    world.sweep()
     reads = world.looked_up("IDs")
     world.xero.control.fault("slow", method="POST", path="/Invoices/*/Email", delay_s=5)
     asked = renewal_due()
@@ -235,8 +230,7 @@ def test_the_echo_of_an_email_that_is_under_way_is_not_read_at_once(
 
 
 def test_what_follows_an_email_is_looked_at_within_five_minutes(world: World) -> None:
-    world.advance(timedelta(minutes=6))
-    world.quiet()
+    world.sweep()
     reads = world.looked_up("IDs")
     # As with Xero, webhooks come after the answers to the calls that they are about.
     world.xero.control.webhook_faults(delay_s=1)
