@@ -10,6 +10,7 @@ from sandbox.xero.webhooks import sign
 from tests.messages import TOTAL, renewal_due
 from tests.world import World
 
+
 def facts(world: World, subject: str) -> list[str]:
     """What was told of an invoice after it had been e-mailed."""
     types = [r.type for r in world.platform.received if r.subject == subject]
