@@ -9,6 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
+#: redis needs it below Python 3.11.3, and pip-compile sees only the Python it runs on.
+ON_OLDER_PYTHONS = ("async-timeout>=4.0.3",)
+
 
 def group(groups: dict[str, list[str | dict[str, str]]], name: str) -> Iterator[str]:
     """A dependency group, with those that it includes."""
@@ -21,6 +24,7 @@ def group(groups: dict[str, list[str | dict[str, str]]], name: str) -> Iterator[
 
 def declared() -> Iterator[str]:
     """Requirements of settled, of its sandbox, of their build and of work on them."""
+    yield from ON_OLDER_PYTHONS
     for folder in (ROOT, ROOT / "sandbox"):
         read = tomllib.loads((folder / "pyproject.toml").read_text())
         yield from read["build-system"]["requires"]
