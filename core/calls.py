@@ -65,6 +65,10 @@ class Slot(Protocol):
         ...
 
 
+#: How a place is got for each of the calls that one look may need.
+Admit = Callable[[], AbstractContextManager[Slot]]
+
+
 class Door(Protocol):
     """The one place where calls leave."""
 

@@ -7,14 +7,14 @@ from typing import Any
 import structlog
 
 from core import contacts
-from core.calls import Slot, XeroAnswer
+from core.calls import Admit, XeroAnswer
 from core.clock import Clock
 from core.db import writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
 from core.members import Address, Member
 from core.messages import canonical
-from core.paging import Place, read_page
+from core.paging import ARCHIVED_TOO, Place, read_all
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName, Waker
@@ -30,8 +30,8 @@ NAME_TAKEN = "already assigned to another contact"
 #: Xero's limit for a contact's name.
 NAME_LENGTH = 255
 
-#: A look-up reads the contacts that changed since a little before the call.
-BEFORE_THE_CALL = timedelta(minutes=1)
+#: A look-up reads what changed since before the call, by clocks that may differ.
+BEFORE_THE_CALL = timedelta(minutes=10)
 
 
 class CreateContacts:
@@ -73,12 +73,22 @@ class CreateContacts:
         }
 
     def look_up(
-        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+        self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
-        """One read of what changed since; Xero can't filter by ContactNumber."""
-        since = (intent.sent_at or intent.created_at) - BEFORE_THE_CALL
-        page = read_page(slot, "look_up_contacts", "Contacts", Place(since), {})
-        by_number = {raw.get("ContactNumber"): raw for raw in page.rows}
+        """What changed since, mostly in one read: ContactNumber is no filter."""
+        by_number: dict[str, Mapping[str, Any]] = {}
+        read_all(
+            admit,
+            "look_up_contacts",
+            "Contacts",
+            Place((intent.sent_at or intent.created_at) - BEFORE_THE_CALL),
+            ARCHIVED_TOO,
+            lambda page: by_number.update(
+                (raw["ContactNumber"], raw)
+                for raw in page.rows
+                if raw.get("ContactNumber")
+            ),
+        )
         return {
             element.id: Outcome(record=parse_contact(by_number[element.key]))
             if element.key in by_number

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from core import invoice_messages
-from core.calls import Slot, XeroAnswer, XeroRequest
+from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.db import invoices, outbox, problems, reads, reference, writes
 from core.db.models import Intent, Write
@@ -65,18 +65,22 @@ class EmailInvoices:
         return {element.id: Outcome(record=answer.answered_at) for element in elements}
 
     def look_up(
-        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+        self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
         """``SentToContact`` says whether it went; only if not is it sent again."""
         (element,) = elements
-        answer = slot.send(
-            XeroRequest(
-                "look_up_email",
-                "GET",
-                "Invoices",
-                query={"IDs": writes.xero_ids_of(elements)[element.id], "page": "1"},
+        with admit() as slot:
+            answer = slot.send(
+                XeroRequest(
+                    "look_up_email",
+                    "GET",
+                    "Invoices",
+                    query={
+                        "IDs": writes.xero_ids_of(elements)[element.id],
+                        "page": "1",
+                    },
+                )
             )
-        )
         seen = [parse_invoice(raw) for raw in answer.json.get("Invoices") or []]
         was_sent = any(invoice.sent_to_contact for invoice in seen)
         return {element.id: Outcome(answer.answered_at) if was_sent else ABSENT}

@@ -14,7 +14,7 @@ import structlog
 from core import answers, drafting, mirror, reference_data, undoing
 from core.business_days import day_of
 from core.clock import Clock
-from core.db import inbox, lanes, outbox, problems, reference
+from core.db import inbox, outbox, problems, reference
 from core.db.database import BOOKS_AWAY, transaction
 from core.db.inbox import InboxState
 from core.db.models import Inbox, Invoice
@@ -189,8 +189,6 @@ class Handler:
         now = self.clock.now()
         with transaction():
             inbox.postpone(row.id, now + UNTIL_READY)
-            lanes.ask(row.tenant, LaneName.REFERENCE, now)
-            lanes.ask(row.tenant, LaneName.MIRROR, now)
 
     def _postpone(self, row: Inbox, wait: timedelta) -> None:
         with transaction():

@@ -12,7 +12,7 @@ import structlog
 
 from core import answers, invoice_messages
 from core.business_days import day_of, due_on
-from core.calls import Slot, XeroAnswer, XeroRequest
+from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.db import invoices, outbox, problems, reads, writes
 from core.db.database import transaction
@@ -113,22 +113,23 @@ class RaiseInvoices:
         return found
 
     def look_up(
-        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+        self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
         """One read by our numbers; what is there must be what the intent asked for."""
         numbers = writes.numbers_of(elements)
-        answer = slot.send(
-            XeroRequest(
-                "look_up_invoices",
-                "GET",
-                "Invoices",
-                query={
-                    "InvoiceNumbers": ",".join(numbers.values()),
-                    "page": "1",
-                    "pageSize": "100",
-                },
+        with admit() as slot:
+            answer = slot.send(
+                XeroRequest(
+                    "look_up_invoices",
+                    "GET",
+                    "Invoices",
+                    query={
+                        "InvoiceNumbers": ",".join(numbers.values()),
+                        "page": "1",
+                        "pageSize": "100",
+                    },
+                )
             )
-        )
         there = {
             raw["InvoiceNumber"]: parse_invoice(raw)
             for raw in answer.json.get("Invoices") or []

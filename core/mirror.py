@@ -9,7 +9,7 @@ from core.calls import Door
 from core.clock import Clock
 from core.db import contacts, lanes, reference
 from core.db.database import transaction
-from core.paging import OVERLAP, Page, Place, read_all
+from core.paging import ARCHIVED_TOO, OVERLAP, Page, Place, read_all
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName
@@ -19,9 +19,6 @@ log = structlog.get_logger()
 
 CURSOR = "contacts"
 LOADED = "mirror_loaded"
-
-#: Archived ones too: a member whose contact is archived must not get a second one.
-QUERY = {"includeArchived": "true"}
 
 
 class MirrorLane:
@@ -37,20 +34,20 @@ class MirrorLane:
         loaded = is_loaded(tenant)
         purpose = Purpose.HOUSEKEEPING if loaded else Purpose.INTERACTIVE
         cursor = reference.cursor(tenant, CURSOR)
-        read_all(
+        read_until = read_all(
             lambda: self.door.admit(tenant, purpose),
             "read_contacts",
             "Contacts",
             Place(cursor and cursor - OVERLAP),
-            QUERY,
+            ARCHIVED_TOO,
             lambda page: self._apply(tenant, page),
         )
         every = timedelta(seconds=self.settings.sweep.contacts_every_s)
         with transaction():
-            reference.move_cursor(tenant, CURSOR, started)
+            reference.move_cursor(tenant, CURSOR, read_until)
             if not loaded:
                 reference.put_reference(tenant, LOADED, True, started)
-            lanes.schedule(tenant, LaneName.MIRROR, started + every)
+            lanes.schedule(tenant, LaneName.MIRROR, started + every, ran_from=started)
             deciding.release_decided(tenant, self.clock.now())
         return False
 

@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.calls import Slot, XeroRequest
+from core.calls import Admit, Slot, XeroRequest
 from core.xero_json import moment
 
 PAGE = 1_000
 
 #: Rows that were written while a page was being read carry times a little before it.
 OVERLAP = timedelta(seconds=60)
+
+
+#: A member whose contact is archived must not get a second one.
+ARCHIVED_TOO = {"includeArchived": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Place:
 class Page:
     rows: Sequence[Mapping[str, Any]]
     sent_at: datetime
+    answered_at: datetime  # by Xero's clock
     after: Place | None  # None: nothing is left
 
 
@@ -54,24 +59,31 @@ def read_page(
         )
     )
     rows = (answer.json or {}).get(resource) or []
-    return Page(rows, answer.sent_at, _after(place, rows))
+    return Page(rows, answer.sent_at, answer.answered_at, _after(place, rows))
 
 
 def read_all(
-    admit: Callable[[], Any],
+    admit: Admit,
     kind: str,
     resource: str,
     place: Place,
     query: Mapping[str, str],
     apply: Callable[[Page], None],
-) -> None:
-    """Every page, each applied before the next is asked for."""
+) -> datetime:
+    """Every page, each applied before the next is asked for.
+
+    Returns:
+        Xero's moment of the first page: what changed before it has been read.
+    """
+    moments = []
     following: Place | None = place
     while following is not None:
         with admit() as slot:
             page = read_page(slot, kind, resource, following, query)
         apply(page)
+        moments.append(page.answered_at)
         following = page.after
+    return moments[0]
 
 
 def _after(place: Place, rows: Sequence[Mapping[str, Any]]) -> Place | None:

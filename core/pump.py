@@ -82,7 +82,7 @@ def _prepare(tenant: str, now: datetime) -> None:
     lanes.ensure(tenant, [name.value for name in LaneName])
     for name in (LaneName.REFERENCE, LaneName.MIRROR, LaneName.SWEEP):
         if lanes.get(tenant, name).due_at is None:
-            lanes.ask(tenant, name, now)
+            lanes.ask(tenant, name, now, now)
 
 
 def _age(moment: datetime | None, now: datetime) -> float:

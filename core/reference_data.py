@@ -37,7 +37,7 @@ class ReferenceLane:
                 self._read(tenant, kind, first=held is None)
                 return True
         with transaction():
-            lanes.schedule(tenant, LaneName.REFERENCE, self._next(tenant))
+            lanes.schedule(tenant, LaneName.REFERENCE, self._next(tenant), ran_from=now)
         return False
 
     def next_due(self, tenant: str) -> datetime | None:

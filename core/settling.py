@@ -14,7 +14,7 @@ from core.db import inbox, invoices, outbox, problems, reads
 from core.db.database import transaction
 from core.db.inbox import InboxState
 from core.db.invoices import InvoiceState
-from core.db.models import Invoice
+from core.db.models import Inbox, Invoice
 from core.errors import VersionMoved
 from core.facts import (
     GONE,
@@ -185,8 +185,8 @@ class Settler:
             )
 
     def _say(self, invoice: Invoice, told: list[Told], now: datetime) -> None:
-        messages: list[OutboundMessage] = []
         for change, event, actions in told:
+            messages: list[OutboundMessage] = []
             if invoice.number is not None:
                 _, message_type = TOLD[change.fact]
                 messages.append(
@@ -196,7 +196,13 @@ class Settler:
                 invoice_messages.action(invoice, change.key, action, event)
                 for action in actions
             )
-        outbox.say(messages, tenant=invoice.tenant, at=now, invoice=invoice)
+            outbox.say(
+                messages,
+                tenant=invoice.tenant,
+                at=now,
+                invoice=invoice,
+                answers=_answered_by(change.fact, invoice),
+            )
 
     def _measure(
         self, found: Difference, event_at: datetime | None, now: datetime
@@ -214,6 +220,13 @@ class Settler:
             problems.open_problem(
                 "hook_failed", _cause(invoice), title, now, tenant=invoice.tenant
             )
+
+
+def _answered_by(fact: Fact, invoice: Invoice) -> Inbox | None:
+    """The message to which this fact is the answer, said again when it is repeated."""
+    if fact is Fact.VOIDED:
+        return invoice.undone_by
+    return invoice.asked_by if invoice.number is None else None
 
 
 def _cause(invoice: Invoice) -> str:

@@ -20,6 +20,9 @@ log = structlog.get_logger()
 
 CURSOR = "invoices"
 
+#: Before the first read nobody knows Xero's moment: ours may differ by so much.
+CLOCKS_APART = timedelta(hours=1)
+
 
 class SweepLane:
     def __init__(
@@ -33,8 +36,11 @@ class SweepLane:
     def step(self, tenant: str) -> bool:
         started = self.clock.now()
         cursor = reference.cursor(tenant, CURSOR)
-        if cursor is not None:
-            read_all(
+        if cursor is None:
+            # Nothing that was in Xero before the first sweep is ours.
+            read_until = started - CLOCKS_APART
+        else:
+            read_until = read_all(
                 lambda: self.door.admit(tenant, Purpose.HOUSEKEEPING),
                 "sweep_invoices",
                 "Invoices",
@@ -42,11 +48,10 @@ class SweepLane:
                 {"where": 'Type=="ACCREC"'},
                 lambda page: self._apply(tenant, page),
             )
-        # Nothing that was in Xero before the first sweep is ours.
         every = timedelta(seconds=self.settings.sweep.invoices_every_s)
         with transaction():
-            reference.move_cursor(tenant, CURSOR, started)
-            lanes.schedule(tenant, LaneName.SWEEP, started + every)
+            reference.move_cursor(tenant, CURSOR, read_until)
+            lanes.schedule(tenant, LaneName.SWEEP, started + every, ran_from=started)
         return False
 
     def next_due(self, tenant: str) -> datetime | None:

@@ -20,11 +20,14 @@ def commit_undo(row: Inbox, workflow: str, undo: Undo, now: datetime) -> None:
         Refused: money has been received, or the invoice settles more than this.
     """
     with transaction():
-        latest = invoices.latest_round(row.tenant, workflow, undo.subject, undo.charge)
-        invoice = None if latest is None else invoices.lock(latest.invoice_id)
-        outcome = "nothing_open" if invoice is None else _undo(row, invoice, now)
         if not inbox.finish(row.id, InboxState.DONE):
             return
+        latest = invoices.latest_round(row.tenant, workflow, undo.subject, undo.charge)
+        if latest is not None:
+            # In this order, as whoever claims them does: elements, then invoices.
+            writes.lock_due_of(latest.invoice_id)
+        invoice = None if latest is None else invoices.lock(latest.invoice_id)
+        outcome = "nothing_open" if invoice is None else _undo(row, invoice, now)
         if outcome is not None:
             summary = None if invoice is None else invoice_messages.summary(invoice)
             answer = answers.done(row, outcome, summary)

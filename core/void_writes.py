@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from core import answers
-from core.calls import Slot, XeroAnswer, XeroRequest
+from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.db import invoices, outbox, problems, reads, writes
 from core.db.models import Intent, Write
@@ -45,11 +45,12 @@ class VoidInvoices:
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
     ) -> Prepared:
+        numbers, xero_ids = writes.numbers_of(elements), writes.xero_ids_of(elements)
         body = {
             "Invoices": [
                 {
-                    "InvoiceID": writes.invoice_of(element).xero_id,
-                    "InvoiceNumber": writes.invoice_of(element).number,
+                    "InvoiceID": xero_ids[element.id],
+                    "InvoiceNumber": numbers[element.id],
                     "Status": "VOIDED",
                 }
                 for element in elements
@@ -70,20 +71,21 @@ class VoidInvoices:
         }
 
     def look_up(
-        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+        self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
-        answer = slot.send(
-            XeroRequest(
-                "look_up_voids",
-                "GET",
-                "Invoices",
-                query={
-                    "IDs": ",".join(writes.xero_ids_of(elements).values()),
-                    "page": "1",
-                    "pageSize": "100",
-                },
+        with admit() as slot:
+            answer = slot.send(
+                XeroRequest(
+                    "look_up_voids",
+                    "GET",
+                    "Invoices",
+                    query={
+                        "IDs": ",".join(writes.xero_ids_of(elements).values()),
+                        "page": "1",
+                        "pageSize": "100",
+                    },
+                )
             )
-        )
         seen = {
             invoice.number: invoice
             for invoice in map(parse_invoice, answer.json.get("Invoices") or [])

@@ -101,7 +101,7 @@ class WebhookReceiver:
                 self._count("echo")
             else:
                 self._count("contact")
-                lanes.ask(tenant, LaneName.MIRROR, now + CONTACTS_WITHIN)
+                lanes.ask(tenant, LaneName.MIRROR, now + CONTACTS_WITHIN, now)
 
     def _count(self, outcome: str) -> None:
         self.metrics.webhook_events.labels(outcome).inc()

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from core.calls import Door, Slot, XeroAnswer, XeroRequest
+from core.calls import Admit, Door, Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.db import writes
 from core.db.database import transaction
@@ -107,9 +107,9 @@ class WriteKind(Protocol):
         ...
 
     def look_up(
-        self, slot: Slot, intent: Intent, elements: Sequence[Write]
+        self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
-        """What Xero has of these, in one read; ABSENT for what it has not."""
+        """What Xero has of these, in few reads; ABSENT for what it has not."""
         ...
 
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
@@ -385,8 +385,11 @@ class WriteLane:
         """Adopt what Xero has; what it has not is due again under a new key."""
         elements = writes.elements(intent)
         try:
-            with self.door.admit(intent.tenant, Purpose.PAYMENTS) as slot:
-                found = self.kind.look_up(slot, intent, elements)
+            found = self.kind.look_up(
+                lambda: self.door.admit(intent.tenant, Purpose.PAYMENTS),
+                intent,
+                elements,
+            )
         except XeroWait as wait:
             self._look_later(intent, wait.until)
             raise

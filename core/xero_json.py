@@ -12,9 +12,6 @@ from core.facts import XeroInvoice, XeroLine, XeroPayment
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_DATE = re.compile(r"/Date\((-?\d+)([+-]\d{4})?\)/")
 
-#: Xero gives an element that it did not create this id.
-ZERO_ID = "00000000-0000-0000-0000-000000000000"
-
 
 def moment(value: Any) -> datetime | None:
     """``/Date(1775692800000+0000)/`` as a moment; None for anything else."""
@@ -56,7 +53,7 @@ def invoice(raw: Mapping[str, Any]) -> XeroInvoice:
         status=text(raw.get("Status")),
         currency=text(raw.get("CurrencyCode")),
         total=amount(raw.get("Total")),
-        amount_due=amount(raw.get("AmountDue")),
+        amount_due=amount(raw.get("AmountDue", raw.get("Total"))),
         amount_paid=amount(raw.get("AmountPaid")),
         amount_credited=amount(raw.get("AmountCredited")),
         issued_on=day(raw.get("Date")),
@@ -88,7 +85,7 @@ def contact(raw: Mapping[str, Any]) -> MirrorContact:
 def errors(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Why Xero refused this element; empty if it did not.
 
-    An element's own ``StatusAttributeString`` decides; a zero id is an error too.
+    Its own ``StatusAttributeString`` decides, not the call's status.
     """
     messages = tuple(
         text(error.get("Message")) for error in raw.get("ValidationErrors") or []

@@ -328,6 +328,11 @@ class World:
             )
         return self.told(message_type, subject)
 
+    def times_heard(self, message: Mapping[str, Any]) -> int:
+        """How often exactly this message has come."""
+        heard = {r.message_id: r.times for r in self.platform.received}
+        return heard[message["id"]]
+
     def answers(self, message_id: str) -> list[str]:
         """The types of all answers to a message."""
         return [answer["type"] for answer in self.platform.answers(message_id)]

@@ -142,16 +142,6 @@ def is_behind_another(row: Inbox) -> bool:
     return bool(earlier.exists())
 
 
-def next_due() -> datetime | None:
-    row = (
-        Inbox.select(Inbox.due_at)
-        .where((Inbox.state == InboxState.ACCEPTED) & Inbox.due_at.is_null(False))
-        .order_by(Inbox.due_at)
-        .first()
-    )
-    return row.due_at if row else None
-
-
 def oldest_unfinished() -> datetime | None:
     row = (
         Inbox.select(Inbox.received_at)

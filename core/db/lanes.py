@@ -61,16 +61,23 @@ def park(tenant: str, name: str, until: datetime, reason: str) -> None:
     Lane.update(parked_until=until, reason=reason).where(_this(tenant, name)).execute()
 
 
-def ask(tenant: str, name: str, at: datetime) -> None:
-    """The lane is to run at this moment, or earlier if it was asked for earlier."""
+def ask(tenant: str, name: str, at: datetime, now: datetime) -> None:
+    """The lane is to run at this moment, or earlier if it was asked for earlier.
+
+    While it runs, what made it due does not count any more: it runs once more.
+    """
+    is_running = Lane.holder.is_null(False) & (Lane.due_at <= now)
     Lane.update(due_at=at).where(
-        _this(tenant, name) & (Lane.due_at.is_null() | (Lane.due_at > at))
+        _this(tenant, name) & (Lane.due_at.is_null() | (Lane.due_at > at) | is_running)
     ).execute()
 
 
-def schedule(tenant: str, name: str, at: datetime | None) -> None:
-    """The lane has run; it runs again at this moment."""
-    Lane.update(due_at=at).where(_this(tenant, name)).execute()
+def schedule(tenant: str, name: str, at: datetime, *, ran_from: datetime) -> None:
+    """The lane has run; it runs again then, or when it was asked to meanwhile."""
+    was_due = Lane.due_at.is_null() | (Lane.due_at <= ran_from)
+    Lane.update(due_at=at).where(
+        _this(tenant, name) & (was_due | (Lane.due_at > at))
+    ).execute()
 
 
 def get(tenant: str, name: str) -> Lane:

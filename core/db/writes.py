@@ -129,6 +129,14 @@ def lock_due(elements: Sequence[Write]) -> list[Write]:
     return list(query.for_update() if proxy.obj.for_update else query)
 
 
+def lock_due_of(invoice_id: int) -> None:
+    """What is due for an invoice, of any kind: nobody claims it until the commit."""
+    query = Write.select(Write.id).where(
+        (Write.invoice == invoice_id) & (Write.state == WriteState.DUE)
+    )
+    list(query.for_update() if proxy.obj.for_update else ())
+
+
 def claim(elements: Sequence[Write], intent: Intent) -> None:
     """Tie the elements to the intent."""
     Write.update(state=WriteState.CLAIMED, intent=intent).where(
@@ -224,20 +232,20 @@ def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
     return [(row.tenant, row.kind) for row in lost]
 
 
-def invoice_of(write: Write) -> Invoice:
-    """The invoice that this element is about."""
-    if write.invoice is None:
-        raise LookupError(f"write {write.id} is about no invoice")
-    return write.invoice
-
-
-def numbers_of(elements: Iterable[Write]) -> dict[int, str]:
+def numbers_of(elements: Sequence[Write]) -> dict[int, str]:
     """The invoice number of each element, by the element's id."""
-    return {element.id: invoice_of(element).number or "" for element in elements}
+    return _of_invoices(elements, Invoice.number)
 
 
-def xero_ids_of(elements: Iterable[Write]) -> dict[int, str]:
-    return {element.id: invoice_of(element).xero_id or "" for element in elements}
+def xero_ids_of(elements: Sequence[Write]) -> dict[int, str]:
+    return _of_invoices(elements, Invoice.xero_id)
+
+
+def _of_invoices(elements: Sequence[Write], column: Any) -> dict[int, str]:
+    ids = {element.invoice_id for element in elements}
+    rows = Invoice.select(Invoice.id, column).where(Invoice.id.in_(ids)).tuples()
+    held = dict(iter(rows))
+    return {element.id: held[element.invoice_id] or "" for element in elements}
 
 
 def finish(write: Write, state: WriteState, reason: str = "") -> None:
@@ -250,7 +258,6 @@ def due_again(
     write: Write,
     at: datetime,
     *,
-    batch_limit: int | None = None,
     failed: bool = False,
     data: Any = None,
 ) -> None:
@@ -259,7 +266,6 @@ def due_again(
         state=WriteState.DUE,
         intent=None,
         due_at=at,
-        batch_limit=batch_limit or write.batch_limit,
         tries=write.tries + int(failed),
         data=write.data if data is None else data,
     ).where(Write.id == write.id).execute()

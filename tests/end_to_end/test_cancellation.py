@@ -75,6 +75,17 @@ def test_after_it_was_raised_it_is_voided(world: World) -> None:
     assert world.told("membership.suspend", asked["subject"]) == []
 
 
+def test_sent_again_it_is_answered_as_before(world: World) -> None:
+    asked = renewal_due()
+    world.invoiced(asked)
+    undo = cancelled(asked)
+    world.publish(undo)
+    voided = world.hear_answer(undo, "invoice.voided")
+    world.quiet()
+    world.publish(undo)
+    world.wait(lambda: world.times_heard(voided) == 2, "the answer again")
+
+
 def test_after_it_was_paid_it_is_refused(world: World) -> None:
     asked = renewal_due()
     number = world.invoiced(asked)

@@ -214,6 +214,15 @@ def test_the_same_message_again_gets_the_same_answers(world: World) -> None:
     assert world.ledger["calls"]["total"] == calls
 
 
+def test_what_was_free_is_answered_with_its_action_again(world: World) -> None:
+    asked = renewal_due(category="honorary")
+    world.publish(asked)
+    renewed = world.hear_answer(asked, "membership.renew")
+    world.quiet()
+    world.publish(asked)
+    world.wait(lambda: world.times_heard(renewed) == 2, "the action again")
+
+
 def test_the_same_id_for_something_else_is_rejected(world: World) -> None:
     asked = renewal_due()
     world.invoiced(asked)

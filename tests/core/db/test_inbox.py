@@ -89,7 +89,6 @@ def test_a_postponed_message_is_woken_at_its_time(books: None) -> None:
     row = accepted()
     inbox.postpone(row.id, NOW + seconds(30))
     assert inbox.wake_due(NOW + seconds(29)) == []
-    assert inbox.next_due() == NOW + seconds(30)
     assert inbox.wake_due(NOW + seconds(30)) == [row.id]
     assert inbox.load(row.id).tries == 0
 
@@ -112,7 +111,6 @@ def test_a_message_is_finished_once(books: None) -> None:
     assert not inbox.finish(row.id, InboxState.REJECTED)
     assert inbox.load(row.id).state == InboxState.DONE
     assert inbox.wake_due(NOW + seconds(60)) == []
-    assert inbox.next_due() is None
 
 
 def test_only_one_of_many_finishes_a_message(books: None) -> None:

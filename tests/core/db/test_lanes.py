@@ -159,16 +159,21 @@ def test_leaving_frees_this_lane_alone() -> None:
 
 
 def test_of_two_moments_asked_for_the_earlier_counts() -> None:
-    lanes.ask(*LANE, NOW + seconds(60))
-    lanes.ask(*LANE, NOW + seconds(30))
-    lanes.ask(*LANE, NOW + seconds(90))
+    for wait_s in (60, 30, 90):
+        lanes.ask(*LANE, NOW + seconds(wait_s), NOW)
     assert lanes.due_at(*LANE) == NOW + seconds(30)
 
 
 def test_a_lane_that_has_run_is_due_when_it_says_so() -> None:
-    lanes.ask(*LANE, NOW)
-    lanes.schedule(*LANE, NOW + seconds(900))
+    lanes.ask(*LANE, NOW, NOW)
+    lanes.schedule(*LANE, NOW + seconds(900), ran_from=NOW)
     assert lanes.due_at(*LANE) == NOW + seconds(900)
-    lanes.schedule(*LANE, None)
-    assert lanes.due_at(*LANE) is None
     assert lanes.due_at("other", "invoices") is None
+
+
+def test_what_is_asked_for_while_a_lane_runs_is_not_forgotten_when_it_ends() -> None:
+    lanes.ask(*LANE, NOW, NOW)
+    lanes.take(*LANE, "here/1", NOW)
+    lanes.ask(*LANE, NOW + seconds(61), NOW + seconds(1))
+    lanes.schedule(*LANE, NOW + seconds(900), ran_from=NOW)
+    assert lanes.due_at(*LANE) == NOW + seconds(61)
