@@ -5,13 +5,26 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from peewee import BigIntegerField, TextField
+from peewee import SQL, BigAutoField, BigIntegerField, NodeList, TextField
 
 from core.clock import require_utc
 from core.messages import canonical
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+class IdField(BigAutoField):
+    """Ids that are never given twice.
+
+    Left alone, SQLite gives the highest id again after its row was deleted, and whoever
+    still holds it means another row without knowing.
+    """
+
+    def ddl(self, ctx: Any) -> Any:
+        column = super().ddl(ctx)
+        is_sqlite = ctx.state.field_types.get(self.field_type) == "INTEGER"
+        return NodeList((column, SQL("AUTOINCREMENT"))) if is_sqlite else column
 
 
 class MomentField(BigIntegerField):

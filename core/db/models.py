@@ -9,7 +9,6 @@ from typing import Any
 
 from peewee import (
     SQL,
-    BigAutoField,
     BigIntegerField,
     BlobField,
     BooleanField,
@@ -22,14 +21,14 @@ from peewee import (
     TextField,
 )
 
-from core.db.fields import JsonField, MomentField, MoneyField
+from core.db.fields import IdField, JsonField, MomentField, MoneyField
 
 #: Bound once by ``core.db.database.open_books``: one process, one database.
 proxy: Any = DatabaseProxy()
 
 
 class Table(Model):
-    id = BigAutoField()
+    id = IdField()
 
     class Meta:
         database = proxy

@@ -1,6 +1,7 @@
 """The first schema: frozen copies of the tables as they were then."""
 
 from peewee import *
+from core.db.fields import IdField
 from core.db.fields import JsonField
 from core.db.fields import MomentField
 from core.db.fields import MoneyField
@@ -8,7 +9,7 @@ from core.db.fields import MoneyField
 
 def up(migrator, db):
     class CallCount(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         hour = MomentField()
         purpose = CharField()
@@ -26,7 +27,7 @@ def up(migrator, db):
     db.create_tables([CallCount])
 
     class Connection(Model):
-        id = BigAutoField()
+        id = IdField()
         client_id = CharField(unique=True)
         ciphertext = BlobField()
         version = IntegerField(default=1)
@@ -42,7 +43,7 @@ def up(migrator, db):
     db.create_tables([Connection])
 
     class ConsentAttempt(Model):
-        id = BigAutoField()
+        id = IdField()
         state_hash = CharField(unique=True)
         verifier = BlobField()
         created_at = MomentField()
@@ -55,7 +56,7 @@ def up(migrator, db):
     db.create_tables([ConsentAttempt])
 
     class Contact(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         contact_id = CharField()
         name = CharField()
@@ -82,7 +83,7 @@ def up(migrator, db):
     db.create_tables([Contact])
 
     class Cursor(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         resource = CharField()
         read_until = MomentField()
@@ -96,7 +97,7 @@ def up(migrator, db):
     db.create_tables([Cursor])
 
     class ForeignInvoice(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         xero_id = CharField()
 
@@ -109,7 +110,7 @@ def up(migrator, db):
     db.create_tables([ForeignInvoice])
 
     class Inbox(Model):
-        id = BigAutoField()
+        id = IdField()
         source = CharField()
         message_id = CharField()
         content_hash = CharField(max_length=64)
@@ -136,7 +137,7 @@ def up(migrator, db):
     db.create_tables([Inbox])
 
     class Intent(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         kind = CharField()
         method = CharField()
@@ -161,7 +162,7 @@ def up(migrator, db):
     db.create_tables([Intent])
 
     class Invoice(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         workflow = CharField()
         reference = CharField()
@@ -206,7 +207,7 @@ def up(migrator, db):
     db.create_tables([Invoice])
 
     class InvoiceRead(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         xero_id = CharField()
         asked = IntegerField(default=1)
@@ -224,7 +225,7 @@ def up(migrator, db):
     db.create_tables([InvoiceRead])
 
     class InvoiceSubject(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         workflow = CharField()
         subject = CharField()
@@ -244,7 +245,7 @@ def up(migrator, db):
     db.create_tables([InvoiceSubject])
 
     class Lane(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         name = CharField()
         holder = CharField(null=True)
@@ -262,7 +263,7 @@ def up(migrator, db):
     db.create_tables([Lane])
 
     class MemberContact(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         member_id = CharField(max_length=50)
         contact_id = CharField()
@@ -282,7 +283,7 @@ def up(migrator, db):
     db.create_tables([MemberContact])
 
     class NumberCounter(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         prefix = CharField()
         year = IntegerField()
@@ -297,7 +298,7 @@ def up(migrator, db):
     db.create_tables([NumberCounter])
 
     class Outbox(Model):
-        id = BigAutoField()
+        id = IdField()
         message_id = CharField(unique=True, max_length=36)
         type = CharField()
         invoice = ForeignKeyField(Invoice, null=True, on_delete="RESTRICT")
@@ -314,7 +315,7 @@ def up(migrator, db):
     db.create_tables([Outbox])
 
     class Payment(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         payment_id = CharField()
         invoice = ForeignKeyField(Invoice, on_delete="RESTRICT")
@@ -333,7 +334,7 @@ def up(migrator, db):
     db.create_tables([Payment])
 
     class PriceRow(Model):
-        id = BigAutoField()
+        id = IdField()
         workflow = CharField()
         sku = CharField()
         effective_on = DateField()
@@ -353,7 +354,7 @@ def up(migrator, db):
     db.create_tables([PriceRow])
 
     class Problem(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField(null=True)
         kind = CharField()
         cause = CharField()
@@ -371,7 +372,7 @@ def up(migrator, db):
     db.create_tables([Problem])
 
     class Process(Model):
-        id = BigAutoField()
+        id = IdField()
         name = CharField(unique=True)
         beat_at = MomentField()
 
@@ -383,7 +384,7 @@ def up(migrator, db):
     db.create_tables([Process])
 
     class Reference(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         kind = CharField()
         body = JsonField()
@@ -398,7 +399,7 @@ def up(migrator, db):
     db.create_tables([Reference])
 
     class StreamPosition(Model):
-        id = BigAutoField()
+        id = IdField()
         name = CharField(unique=True)
         value = CharField()
         noted_at = MomentField()
@@ -411,7 +412,7 @@ def up(migrator, db):
     db.create_tables([StreamPosition])
 
     class Tenant(Model):
-        id = BigAutoField()
+        id = IdField()
         alias = CharField(unique=True)
         xero_tenant_id = CharField(unique=True)
         name = CharField()
@@ -425,7 +426,7 @@ def up(migrator, db):
     db.create_tables([Tenant])
 
     class WebhookEvent(Model):
-        id = BigAutoField()
+        id = IdField()
         event_hash = CharField(unique=True, max_length=64)
         tenant_id = CharField()
         category = CharField()
@@ -442,7 +443,7 @@ def up(migrator, db):
     db.create_tables([WebhookEvent])
 
     class Write(Model):
-        id = BigAutoField()
+        id = IdField()
         tenant = CharField()
         kind = CharField()
         key = CharField()
