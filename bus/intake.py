@@ -62,11 +62,9 @@ class Intake:
         """Until told to stop. After any fault our own pending entries come first."""
         while not stopping.is_set():
             try:
-                self._ensure_group()
-                self._drain(self._own_pending)
+                self.begin()
                 while not stopping.is_set():
-                    self._claim_abandoned()
-                    self._take(self._new())
+                    self.take(BLOCK_MS)
             except redis.RedisError as error:
                 log.warning("intake.fault", kind=type(error).__name__)
                 self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
@@ -74,6 +72,20 @@ class Intake:
                 log.exception("intake.failed")
                 self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
         self._leave()
+
+    def begin(self) -> None:
+        """At the start and after any fault: what we had read comes first."""
+        self._ensure_group()
+        self._drain(self._own_pending)
+
+    def take(self, block_ms: int | None) -> None:
+        """One read, and all that follows from it.
+
+        Args:
+            block_ms: how long to wait for an entry; None: not at all.
+        """
+        self._claim_abandoned()
+        self._take(self._read(">", block_ms))
 
     def _claim_abandoned(self) -> None:
         """Now and then, what a consumer that ended has left behind."""
@@ -102,9 +114,6 @@ class Intake:
 
     def _own_pending(self) -> Sequence[Any]:
         return self._read("0", block_ms=None)
-
-    def _new(self) -> Sequence[Any]:
-        return self._read(">", block_ms=BLOCK_MS)
 
     def _read(self, from_id: str, block_ms: int | None) -> Sequence[Any]:
         answer: Any = self.client.xreadgroup(

@@ -69,22 +69,31 @@ class Relay:
             lanes.ensure(EVERYBODY, [LANE])
         while not stopping.is_set():
             try:
-                if not self._is_ours():
-                    self._looked_at = None
+                sent = self.turn()
+                if sent is None:
                     self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
-                    continue
-                self._look_for_loss()
-                if not self.send():
+                elif not sent:
                     self.clock.wait(self.hint, IDLE_S)
                     self.hint.clear()
             except redis.RedisError as error:
-                self._looked_at = None
                 log.warning("relay.fault", kind=type(error).__name__)
                 self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
             except Exception:
                 log.exception("relay.failed")
                 self.clock.wait(stopping, PAUSE_AFTER_FAULT_S)
         self._finish()
+
+    def turn(self) -> int | None:
+        """Send what there is; how many that was, None if another process relays."""
+        if not self._is_ours():
+            self._looked_at = None
+            return None
+        try:
+            self._look_for_loss()
+            return self.send()
+        except redis.RedisError:
+            self._looked_at = None
+            raise
 
     def send(self) -> int:
         """Send what is committed and unsent, in order; how many that was."""

@@ -17,7 +17,7 @@ import structlog
 from core.calls import Admit, Door, Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.db import writes
-from core.db.database import transaction
+from core.db.database import BOOKS_AWAY, transaction
 from core.db.models import Intent, Write
 from core.db.writes import IntentState
 from core.errors import (
@@ -157,7 +157,7 @@ class WriteLane:
         """An intent that a bug of ours keeps from its end must not block the lane."""
         try:
             yield
-        except XeroError:
+        except (XeroError, *BOOKS_AWAY):
             raise
         except Exception:
             self._look_later(unknown, self.clock.now() + 4 * LOOK_AGAIN_AFTER)

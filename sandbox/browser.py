@@ -48,10 +48,14 @@ def consent(
 
 
 def consent_redirect(
-    authorize_url: str, *, approve: bool = True, tenant_id: str = ""
+    authorize_url: str,
+    *,
+    approve: bool = True,
+    tenant_id: str = "",
+    transport: httpx.BaseTransport | None = None,
 ) -> str:
     """Answer the consent page and return where it redirects, without going there."""
-    with http_client(_TIMEOUT_S) as browser:
+    with http_client(_TIMEOUT_S, transport=transport) as browser:
         page = browser.get(authorize_url).raise_for_status()
         sent = _submit(browser, page, approve=approve, tenant_id=tenant_id)
         return sent.headers["location"]

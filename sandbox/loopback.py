@@ -13,10 +13,15 @@ def _tls() -> ssl.SSLContext:
 
 
 def http_client(
-    timeout_s: float, *, base_url: str = "", follow_redirects: bool = False
+    timeout_s: float,
+    *,
+    base_url: str = "",
+    follow_redirects: bool = False,
+    transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
     """Return a client whose calls end after timeout_s."""
     return httpx.Client(
+        transport=transport,
         base_url=base_url,
         timeout=timeout_s,
         follow_redirects=follow_redirects,

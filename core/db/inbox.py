@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from core.db.models import Inbox
+from core.db.statement import Slot, insert_once, statement
 from core.messages import Envelope
 
 #: A row that was woken is not woken again for so long.
@@ -61,27 +63,42 @@ def add_rejected(
 
 
 def _insert(**values: object) -> Inbox | None:
-    query = Inbox.insert(**values).on_conflict_ignore().returning(Inbox)
-    return next(iter(query.execute()), None)
+    row: Inbox | None = insert_once(Inbox, **values)
+    return row
 
 
-def find(source: str, message_id: str) -> Inbox | None:
-    return Inbox.get_or_none(
+@statement
+def _find(source: Slot, message_id: Slot) -> Any:
+    return Inbox.select().where(
         (Inbox.source == source) & (Inbox.message_id == message_id)
     )
 
 
+def find(source: str, message_id: str) -> Inbox | None:
+    row: Inbox | None = _find.first(source=source, message_id=message_id)
+    return row
+
+
+@statement
+def _load(row: Slot) -> Any:
+    return Inbox.select().where(Inbox.id == row)
+
+
 def load(inbox_id: int) -> Inbox:
-    return Inbox.get_by_id(inbox_id)
+    row: Inbox = _load.one(row=inbox_id)
+    return row
+
+
+@statement
+def _finish(row: Slot, state: Slot) -> Any:
+    return Inbox.update(state=state, due_at=None).where(
+        (Inbox.id == row) & (Inbox.state == InboxState.ACCEPTED)
+    )
 
 
 def finish(row_id: int, state: InboxState) -> bool:
     """It is handled, refused or held; False if somebody else was first."""
-    return bool(
-        Inbox.update(state=state, due_at=None)
-        .where((Inbox.id == row_id) & (Inbox.state == InboxState.ACCEPTED))
-        .execute()
-    )
+    return _finish.changed(row=row_id, state=state) > 0
 
 
 def reopen(row_id: int, now: datetime) -> None:
@@ -102,44 +119,58 @@ def count_failure(row_id: int, until: datetime) -> None:
     ).execute()
 
 
-def wake_due(now: datetime, limit: int = 500) -> list[int]:
-    """Rows that are due and that nobody was told of lately; marks them as woken."""
-    woken_lately = Inbox.woken_at > now - WAKE_AGAIN_AFTER
-    due = (
+@statement
+def _unwoken(now: Slot, lately: Slot, limit: Slot) -> Any:
+    return (
         Inbox.select(Inbox.id)
         .where(
             (Inbox.state == InboxState.ACCEPTED)
             & (Inbox.due_at <= now)
-            & (Inbox.woken_at.is_null() | ~woken_lately)
+            & (Inbox.woken_at.is_null() | (Inbox.woken_at <= lately))
         )
         .order_by(Inbox.id)
         .limit(limit)
     )
-    ids = [row.id for row in due]
+
+
+def wake_due(now: datetime, limit: int = 500) -> list[int]:
+    """Rows that are due and that nobody was told of lately; marks them as woken."""
+    lately = now - WAKE_AGAIN_AFTER
+    ids = [row.id for row in _unwoken.rows(now=now, lately=lately, limit=limit)]
     if ids:
         Inbox.update(woken_at=now).where(Inbox.id.in_(ids)).execute()
     return ids
 
 
+@statement
+def _coming(tenant: Slot, now: Slot) -> Any:
+    is_open = (Inbox.state == InboxState.ACCEPTED) & (Inbox.due_at <= now)
+    return Inbox.select().where(is_open & (Inbox.tenant == tenant)).limit(1)
+
+
 def is_more_coming(tenant: str, now: datetime) -> bool:
     """Whether messages are here that have not been handled yet."""
-    query = Inbox.select().where(
-        (Inbox.state == InboxState.ACCEPTED)
-        & (Inbox.due_at <= now)
-        & (Inbox.tenant == tenant)
+    return _coming.first(tenant=tenant, now=now) is not None
+
+
+@statement
+def _earlier(tenant: Slot, subject: Slot, row: Slot) -> Any:
+    return (
+        Inbox.select()
+        .where(
+            (Inbox.tenant == tenant)
+            & (Inbox.subject == subject)
+            & (Inbox.state == InboxState.ACCEPTED)
+            & (Inbox.id < row)
+        )
+        .limit(1)
     )
-    return bool(query.exists())
 
 
 def is_behind_another(row: Inbox) -> bool:
     """Whether an earlier message about the same subject has not been handled yet."""
-    earlier = Inbox.select().where(
-        (Inbox.tenant == row.tenant)
-        & (Inbox.subject == row.subject)
-        & (Inbox.state == InboxState.ACCEPTED)
-        & (Inbox.id < row.id)
-    )
-    return bool(earlier.exists())
+    earlier = _earlier.first(tenant=row.tenant, subject=row.subject, row=row.id)
+    return earlier is not None
 
 
 def oldest_unfinished() -> datetime | None:

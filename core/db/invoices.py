@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from core.db.models import (
@@ -13,6 +14,14 @@ from core.db.models import (
     NumberCounter,
     Payment,
     proxy,
+)
+from core.db.statement import (
+    Slot,
+    Statement,
+    by_field,
+    insert,
+    insert_once,
+    statement,
 )
 from core.errors import VersionMoved
 from core.facts import Known, XeroInvoice, XeroPayment
@@ -36,20 +45,18 @@ ENDED = (InvoiceState.CANCELLED, InvoiceState.VOIDED)
 
 
 def add(**values: Any) -> Invoice:
-    return Invoice.create(**values)
+    row: Invoice = insert(Invoice, **values)
+    return row
 
 
 def add_subject(**values: Any) -> bool:
     """False if this round of the charge has just been invoiced by somebody else."""
-    query = InvoiceSubject.insert(**values).on_conflict_ignore()
-    return bool(list(query.returning(InvoiceSubject.id).execute()))
+    return insert_once(InvoiceSubject, **values) is not None
 
 
-def latest_round(
-    tenant: str, workflow: str, subject: str, charge: str
-) -> InvoiceSubject | None:
-    """The newest invoicing of a charge for a subject."""
-    newest: InvoiceSubject | None = (
+@statement
+def _latest_round(tenant: Slot, workflow: Slot, subject: Slot, charge: Slot) -> Any:
+    return (
         InvoiceSubject.select()
         .where(
             (InvoiceSubject.tenant == tenant)
@@ -58,25 +65,50 @@ def latest_round(
             & (InvoiceSubject.charge == charge)
         )
         .order_by(InvoiceSubject.round.desc())
-        .first()
+        .limit(1)
+    )
+
+
+def latest_round(
+    tenant: str, workflow: str, subject: str, charge: str
+) -> InvoiceSubject | None:
+    """The newest invoicing of a charge for a subject."""
+    newest: InvoiceSubject | None = _latest_round.first(
+        tenant=tenant, workflow=workflow, subject=subject, charge=charge
     )
     return newest
 
 
+@statement
+def _subjects_of(invoice: Slot) -> Any:
+    rows = InvoiceSubject.select().where(InvoiceSubject.invoice == invoice)
+    return rows.order_by(InvoiceSubject.id)
+
+
 def subjects_of(invoice_id: int) -> list[InvoiceSubject]:
-    query = InvoiceSubject.select().where(InvoiceSubject.invoice == invoice_id)
-    return list(query.order_by(InvoiceSubject.id))
+    return _subjects_of.rows(invoice=invoice_id)
+
+
+@statement
+def _load(invoice: Slot) -> Any:
+    return Invoice.select().where(Invoice.id == invoice)
 
 
 def load(invoice_id: int) -> Invoice:
-    return Invoice.get_by_id(invoice_id)
+    row: Invoice = _load.one(invoice=invoice_id)
+    return row
+
+
+@statement
+def _lock(invoice: Slot) -> Any:
+    query = Invoice.select().where(Invoice.id == invoice)
+    # SQLite knows no row locks and needs none: its transaction has the write lock.
+    return query.for_update() if proxy.obj.for_update else query
 
 
 def lock(invoice_id: int) -> Invoice:
     """The row, which nobody else changes until the transaction ends."""
-    query = Invoice.select().where(Invoice.id == invoice_id)
-    # SQLite knows no row locks and needs none: its transaction has the write lock.
-    row: Invoice = (query.for_update() if proxy.obj.for_update else query).get()
+    row: Invoice = _lock.one(invoice=invoice_id)
     return row
 
 
@@ -99,13 +131,17 @@ def by_number(tenant: str, numbers: Iterable[str]) -> dict[str, Invoice]:
     return {row.number: row for row in rows}
 
 
-def of_payer(tenant: str, member_id: str, *states: InvoiceState) -> list[Invoice]:
-    query = Invoice.select().where(
-        (Invoice.tenant == tenant)
-        & (Invoice.payer_member_id == member_id)
-        & Invoice.state.in_(states)
+@statement
+def _of_payer(tenant: Slot, member_id: Slot) -> Any:
+    rows = Invoice.select().where(
+        (Invoice.tenant == tenant) & (Invoice.payer_member_id == member_id)
     )
-    return list(query.order_by(Invoice.id))
+    return rows.order_by(Invoice.id)
+
+
+def of_payer(tenant: str, member_id: str, *states: InvoiceState) -> list[Invoice]:
+    rows = _of_payer.rows(tenant=tenant, member_id=member_id)
+    return [row for row in rows if row.state in states]
 
 
 def held_payers(tenant: str) -> list[Invoice]:
@@ -117,16 +153,28 @@ def held_payers(tenant: str) -> list[Invoice]:
     return list(by_payer.values())
 
 
+@cache
+def _change_of(columns: tuple[str, ...]) -> Statement:
+    """UPDATE of these columns, on condition that the version has not moved."""
+
+    def build(row: Slot, version: Slot, **values: Slot) -> Any:
+        named = {name: values[f"to_{name}"] for name in columns}
+        return Invoice.update(version=Invoice.version + 1, **named).where(
+            (Invoice.id == row) & (Invoice.version == version)
+        )
+
+    return Statement(build, ["row", "version", *(f"to_{name}" for name in columns)])
+
+
 def change(invoice: Invoice, **values: Any) -> None:
     """Write these columns, if nobody else has changed the row since it was read.
 
     Raises:
         VersionMoved: somebody has; nothing was written.
     """
-    written = (
-        Invoice.update(version=Invoice.version + 1, **values)
-        .where((Invoice.id == invoice.id) & (Invoice.version == invoice.version))
-        .execute()
+    stored = {f"to_{name}": v for name, v in by_field(Invoice, values).items()}
+    written = _change_of(tuple(values)).changed(
+        row=invoice.id, version=invoice.version, **stored
     )
     if not written:
         raise VersionMoved(f"invoice {invoice.id}")
@@ -152,10 +200,15 @@ def take_numbers(tenant: str, prefix: str, year: int, count: int) -> list[str]:
     return [f"{prefix}-{year}-{n:06d}" for n in range(end - count, end)]
 
 
-def what_is_known(invoice: Invoice) -> Known:
-    standing = Payment.select().where(
+@statement
+def _standing_payments(invoice: Slot) -> Any:
+    return Payment.select().where(
         (Payment.invoice == invoice) & Payment.removed_at.is_null()
     )
+
+
+def what_is_known(invoice: Invoice) -> Known:
+    standing = _standing_payments.rows(invoice=invoice.id)
     return Known(
         status=invoice.xero_status,
         is_settled=invoice.is_settled,
@@ -226,11 +279,16 @@ def foreign(tenant: str, xero_ids: Iterable[str]) -> set[str]:
     return {row.xero_id for row in rows}
 
 
+@statement
+def _note_email(invoice: Slot, sent_at: Slot, echo_until: Slot) -> Any:
+    return Invoice.update(emailed_at=sent_at, email_echo_until=echo_until).where(
+        Invoice.id == invoice
+    )
+
+
 def note_email(invoice_id: int, sent_at: datetime, echo_until: datetime | None) -> None:
     """Args: echo_until: None where the event that follows an e-mail has come."""
-    Invoice.update(emailed_at=sent_at, email_echo_until=echo_until).where(
-        Invoice.id == invoice_id
-    ).execute()
+    _note_email.changed(invoice=invoice_id, sent_at=sent_at, echo_until=echo_until)
 
 
 def expect_no_echo(invoice_ids: Iterable[int]) -> None:

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
+
+from peewee import fn
 
 from core.db import processes
 from core.db.models import Lane
+from core.db.statement import Slot, statement
 
 WAKE_AGAIN_AFTER = timedelta(seconds=10)
 
@@ -14,31 +18,35 @@ def ensure(tenant: str, names: Iterable[str]) -> None:
     Lane.insert_many(rows).on_conflict_ignore().execute()
 
 
+@statement
+def _claim_wake(tenant: Slot, name: Slot, now: Slot, lately: Slot) -> Any:
+    not_told = Lane.woken_at.is_null() | (Lane.woken_at <= lately)
+    not_parked = Lane.parked_until.is_null() | (Lane.parked_until <= now)
+    return Lane.update(woken_at=now).where(
+        _this(tenant, name) & Lane.holder.is_null() & not_told & not_parked
+    )
+
+
 def claim_wake(tenant: str, name: str, now: datetime) -> bool:
     """Whether the caller is the one to wake this lane: nobody runs it or was told."""
-    told_lately = Lane.woken_at.is_null(False) & (
-        Lane.woken_at > now - WAKE_AGAIN_AFTER
-    )
-    parked = Lane.parked_until.is_null(False) & (Lane.parked_until > now)
-    return bool(
-        Lane.update(woken_at=now)
-        .where(_this(tenant, name) & Lane.holder.is_null() & ~told_lately & ~parked)
-        .execute()
-    )
+    lately = now - WAKE_AGAIN_AFTER
+    return _claim_wake.changed(tenant=tenant, name=name, now=now, lately=lately) > 0
+
+
+@statement
+def _take(tenant: Slot, name: Slot, holder: Slot, before: Slot) -> Any:
+    is_as_before = fn.COALESCE(Lane.holder, "") == before
+    return Lane.update(
+        holder=holder, woken_at=None, parked_until=None, reason=""
+    ).where(_this(tenant, name) & is_as_before)
 
 
 def take(tenant: str, name: str, holder: str, now: datetime) -> bool:
     """Run the lane, unless somebody who lives runs it."""
-    alive = processes.living(now)
-    row = Lane.get(_this(tenant, name))
-    if row.holder is not None and row.holder.split("/")[0] in alive:
+    before = get(tenant, name).holder or ""
+    if before and before.split("/")[0] in processes.living(now):
         return False
-    free = Lane.holder.is_null() if row.holder is None else Lane.holder == row.holder
-    return bool(
-        Lane.update(holder=holder, woken_at=None, parked_until=None, reason="")
-        .where(_this(tenant, name) & free)
-        .execute()
-    )
+    return _take.changed(tenant=tenant, name=name, holder=holder, before=before) > 0
 
 
 def free_orphaned(alive: Iterable[str]) -> None:
@@ -51,10 +59,15 @@ def free_orphaned(alive: Iterable[str]) -> None:
             ).execute()
 
 
-def leave(tenant: str, name: str, holder: str) -> None:
-    Lane.update(holder=None, woken_at=None).where(
+@statement
+def _leave(tenant: Slot, name: Slot, holder: Slot) -> Any:
+    return Lane.update(holder=None, woken_at=None).where(
         _this(tenant, name) & (Lane.holder == holder)
-    ).execute()
+    )
+
+
+def leave(tenant: str, name: str, holder: str) -> None:
+    _leave.changed(tenant=tenant, name=name, holder=holder)
 
 
 def park(tenant: str, name: str, until: datetime, reason: str) -> None:
@@ -80,8 +93,14 @@ def schedule(tenant: str, name: str, at: datetime, *, ran_from: datetime) -> Non
     ).execute()
 
 
+@statement
+def _get(tenant: Slot, name: Slot) -> Any:
+    return Lane.select().where(_this(tenant, name))
+
+
 def get(tenant: str, name: str) -> Lane:
-    return Lane.get(_this(tenant, name))
+    row: Lane = _get.one(tenant=tenant, name=name)
+    return row
 
 
 def due_at(tenant: str, name: str) -> datetime | None:
@@ -89,5 +108,5 @@ def due_at(tenant: str, name: str) -> datetime | None:
     return moment
 
 
-def _this(tenant: str, name: str) -> object:
+def _this(tenant: str | Slot, name: str | Slot) -> Any:
     return (Lane.tenant == tenant) & (Lane.name == name)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
 
-from core.db.models import Inbox, Invoice, Outbox, proxy
+from core.db.models import Inbox, Invoice, Outbox
+from core.db.statement import Slot, insert_once, statement
 from core.messages import OutboundMessage, as_cloud_event, canonical
 
 log = structlog.get_logger()
@@ -25,18 +27,19 @@ def say(
     already here has been said and is not said again.
     """
     for message in messages:
-        if Outbox.select().where(Outbox.message_id == message.id).exists():
+        if _find.first(message_id=message.id) is not None:
             continue
         sequence = None if invoice is None else _next_in_sequence(invoice)
         event = as_cloud_event(message, tenant=tenant, at=at, sequence=sequence)
-        Outbox.insert(
+        insert_once(
+            Outbox,
             message_id=message.id,
             type=message.type,
             invoice=invoice,
             answers=answers,
             body=canonical(event),
             created_at=at,
-        ).on_conflict_ignore().execute()
+        )
         log.info(
             "message.said",
             id=message.id,
@@ -45,23 +48,35 @@ def say(
         )
 
 
+@statement
+def _find(message_id: Slot) -> Any:
+    return Outbox.select().where(Outbox.message_id == message_id)
+
+
 def say_again(answered: Inbox) -> None:
     """Send the answers to a message once more, with their first ids."""
     Outbox.update(stream_id=None).where(Outbox.answers == answered).execute()
 
 
-def unsent(limit: int = 500) -> Sequence[Outbox]:
+@statement
+def _unsent(limit: Slot) -> Any:
     query = Outbox.select().where(Outbox.stream_id.is_null())
-    return list(query.order_by(Outbox.id).limit(limit))
+    return query.order_by(Outbox.id).limit(limit)
+
+
+def unsent(limit: int = 500) -> Sequence[Outbox]:
+    return _unsent.rows(limit=limit)
+
+
+@statement
+def _mark_sent(row: Slot, stream_id: Slot) -> Any:
+    return Outbox.update(stream_id=stream_id).where(Outbox.id == row)
 
 
 def mark_sent(stream_ids: Mapping[int, str]) -> None:
     """After XADD returned: which row became which stream entry."""
-    # In SQL: one statement for each row, which peewee would write anew each time.
-    mark = proxy.obj.param
-    statement = f"UPDATE outbox SET stream_id = {mark} WHERE id = {mark}"  # noqa: S608
     for row, entry in stream_ids.items():
-        proxy.execute_sql(statement, (entry, row))
+        _mark_sent.changed(row=row, stream_id=entry)
 
 
 def send_again_after(stream_id: tuple[int, int]) -> int:
@@ -97,11 +112,14 @@ def oldest_unsent() -> datetime | None:
 
 def _next_in_sequence(invoice: Invoice) -> int:
     """Counted in the row, which stays locked until the commit."""
-    rows = (
-        Invoice.update(sequence=Invoice.sequence + 1)
-        .where(Invoice.id == invoice.id)
-        .returning(Invoice.sequence)
-        .execute()
-    )
-    invoice.sequence = next(iter(rows)).sequence
+    invoice.sequence = _count_on.one(invoice=invoice.id).sequence
     return int(invoice.sequence)
+
+
+@statement
+def _count_on(invoice: Slot) -> Any:
+    return (
+        Invoice.update(sequence=Invoice.sequence + 1)
+        .where(Invoice.id == invoice)
+        .returning(Invoice.sequence)
+    )

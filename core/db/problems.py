@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from core.db.models import Problem
+from core.db.statement import Slot, statement
 
 
 def open_problem(
@@ -33,10 +34,15 @@ def open_problem(
         ).on_conflict_ignore().execute()
 
 
-def close_problem(cause: str, now: datetime) -> None:
-    Problem.update(closed_at=now).where(
+@statement
+def _close(cause: Slot, now: Slot) -> Any:
+    return Problem.update(closed_at=now).where(
         (Problem.cause == cause) & Problem.closed_at.is_null()
-    ).execute()
+    )
+
+
+def close_problem(cause: str, now: datetime) -> None:
+    _close.changed(cause=cause, now=now)
 
 
 def open_problems(kind: str | None = None) -> list[Problem]:

@@ -1,18 +1,25 @@
 """Which processes live: each says so once a second."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from core.db.models import Process
+from core.db.statement import Slot, statement
 
 #: A process silent for so long is presumed dead. Its rows are settled by others, which
 #: is safe because they use the same bytes and key; nothing rests on this alone.
 SILENT_AFTER = timedelta(seconds=5)
 
 
-def beat(name: str, now: datetime) -> None:
-    Process.insert(name=name, beat_at=now).on_conflict(
+@statement
+def _beat(name: Slot, now: Slot) -> Any:
+    return Process.insert(name=name, beat_at=now).on_conflict(
         conflict_target=[Process.name], update={Process.beat_at: now}
-    ).execute()
+    )
+
+
+def beat(name: str, now: datetime) -> None:
+    _beat.first(name=name, now=now)
 
 
 def leave(name: str) -> None:
@@ -20,9 +27,13 @@ def leave(name: str) -> None:
     Process.delete().where(Process.name == name).execute()
 
 
+@statement
+def _living(since: Slot) -> Any:
+    return Process.select().where(Process.beat_at > since)
+
+
 def living(now: datetime) -> set[str]:
-    rows = Process.select(Process.name).where(Process.beat_at > now - SILENT_AFTER)
-    return {row.name for row in rows}
+    return {row.name for row in _living.rows(since=now - SILENT_AFTER)}
 
 
 def forget_silent(now: datetime) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from peewee import EXCLUDED, Case
 
 from core.db.models import InvoiceRead, WebhookEvent
+from core.db.statement import Slot, statement
 from core.messages import hash_of
 from core.webhook_events import WebhookEvent as Event
 
@@ -73,15 +75,33 @@ def ask(
     ).execute()
 
 
+@statement
+def _forget_echo(tenant: Slot, xero_id: Slot, until: Slot) -> Any:
+    return InvoiceRead.delete().where(
+        _this(tenant, xero_id) & (InvoiceRead.event_at <= until) & ~InvoiceRead.confirms
+    )
+
+
 def forget_echo(tenant: str, xero_id: str, until: datetime | None) -> None:
     """What waits is the echo of our own write, which returned this time."""
     if until is not None:
-        InvoiceRead.delete().where(
-            (InvoiceRead.tenant == tenant)
-            & (InvoiceRead.xero_id == xero_id)
-            & (InvoiceRead.event_at <= until)
-            & ~InvoiceRead.confirms
-        ).execute()
+        _forget_echo.changed(tenant=tenant, xero_id=xero_id, until=until)
+
+
+@statement
+def _hurry(tenant: Slot, xero_id: Slot, until: Slot, now: Slot) -> Any:
+    is_more = (InvoiceRead.event_at > until) | (InvoiceRead.asked > 1)
+    return InvoiceRead.update(due_at=now).where(
+        _this(tenant, xero_id) & is_more & (InvoiceRead.due_at > now)
+    )
+
+
+@statement
+def _put_off(tenant: Slot, xero_id: Slot, until: Slot, later: Slot) -> Any:
+    is_more = (InvoiceRead.event_at > until) | (InvoiceRead.asked > 1)
+    return InvoiceRead.update(due_at=later).where(
+        _this(tenant, xero_id) & ~is_more & ~InvoiceRead.confirms
+    )
 
 
 def put_off_echo(tenant: str, xero_id: str, until: datetime, now: datetime) -> bool:
@@ -92,21 +112,27 @@ def put_off_echo(tenant: str, xero_id: str, until: datetime, now: datetime) -> b
     Returns:
         Whether the echo has come.
     """
-    this = (InvoiceRead.tenant == tenant) & (InvoiceRead.xero_id == xero_id)
-    is_more = (InvoiceRead.event_at > until) | (InvoiceRead.asked > 1)
-    InvoiceRead.update(due_at=now).where(
-        this & is_more & (InvoiceRead.due_at > now)
-    ).execute()
-    is_echo = ~is_more & ~InvoiceRead.confirms
+    _hurry.changed(tenant=tenant, xero_id=xero_id, until=until, now=now)
     later = now + EMAIL_ECHO_WITHIN
-    return bool(InvoiceRead.update(due_at=later).where(this & is_echo).execute())
+    return (
+        _put_off.changed(tenant=tenant, xero_id=xero_id, until=until, later=later) > 0
+    )
 
 
-def due(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
+def _this(tenant: Slot, xero_id: Slot) -> Any:
+    return (InvoiceRead.tenant == tenant) & (InvoiceRead.xero_id == xero_id)
+
+
+@statement
+def _due(tenant: Slot, now: Slot, limit: Slot) -> Any:
     query = InvoiceRead.select().where(
         (InvoiceRead.tenant == tenant) & (InvoiceRead.due_at <= now)
     )
-    return list(query.order_by(InvoiceRead.due_at, InvoiceRead.id).limit(limit))
+    return query.order_by(InvoiceRead.due_at, InvoiceRead.id).limit(limit)
+
+
+def due(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
+    return _due.rows(tenant=tenant, now=now, limit=limit)
 
 
 def deferred(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
@@ -130,11 +156,12 @@ def postpone(read: InvoiceRead, until: datetime) -> None:
     InvoiceRead.update(due_at=until).where(InvoiceRead.id == read.id).execute()
 
 
+@statement
+def _next(tenant: Slot) -> Any:
+    rows = InvoiceRead.select().where(InvoiceRead.tenant == tenant)
+    return rows.order_by(InvoiceRead.due_at).limit(1)
+
+
 def next_due(tenant: str) -> datetime | None:
-    row = (
-        InvoiceRead.select(InvoiceRead.due_at)
-        .where(InvoiceRead.tenant == tenant)
-        .order_by(InvoiceRead.due_at)
-        .first()
-    )
+    row = _next.first(tenant=tenant)
     return row.due_at if row else None

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.db.models import CallCount, Cursor, PriceRow, Reference, Tenant
+from core.db.statement import Slot, statement
 from core.drafts import Price, Prices
 
 
@@ -21,12 +22,22 @@ def put_tenant(alias: str, xero_tenant_id: str, name: str, now: datetime) -> Non
     ).execute()
 
 
+@statement
+def _tenants() -> Any:
+    return Tenant.select().order_by(Tenant.alias)
+
+
 def tenants() -> list[Tenant]:
-    return list(Tenant.select().order_by(Tenant.alias))
+    return _tenants.rows()
+
+
+@statement
+def _tenant(alias: Slot) -> Any:
+    return Tenant.select().where(Tenant.alias == alias)
 
 
 def xero_tenant_id(alias: str) -> str | None:
-    row = Tenant.get_or_none(Tenant.alias == alias)
+    row = _tenant.first(alias=alias)
     return row.xero_tenant_id if row else None
 
 
@@ -37,10 +48,16 @@ def put_reference(tenant: str, kind: str, body: Any, now: datetime) -> None:
     ).execute()
 
 
-def get_reference(tenant: str, kind: str) -> Reference | None:
-    return Reference.get_or_none(
+@statement
+def _reference(tenant: Slot, kind: Slot) -> Any:
+    return Reference.select().where(
         (Reference.tenant == tenant) & (Reference.kind == kind)
     )
+
+
+def get_reference(tenant: str, kind: str) -> Reference | None:
+    row: Reference | None = _reference.first(tenant=tenant, kind=kind)
+    return row
 
 
 def put_prices(workflow: str, prices: Iterable[Price], now: datetime) -> None:
@@ -108,9 +125,11 @@ def move_cursor(tenant: str, resource: str, to: datetime) -> None:
     ).execute()
 
 
-def count_call(tenant: str, purpose: str, kind: str, status: str, at: datetime) -> None:
-    hour = at.replace(minute=0, second=0, microsecond=0)
-    CallCount.insert(
+@statement
+def _count_call(
+    tenant: Slot, hour: Slot, purpose: Slot, kind: Slot, status: Slot, at: Slot
+) -> Any:
+    return CallCount.insert(
         tenant=tenant,
         hour=hour,
         purpose=purpose,
@@ -127,7 +146,18 @@ def count_call(tenant: str, purpose: str, kind: str, status: str, at: datetime) 
             CallCount.status,
         ],
         update={CallCount.calls: CallCount.calls + 1, CallCount.last_at: at},
-    ).execute()
+    )
+
+
+def count_call(tenant: str, purpose: str, kind: str, status: str, at: datetime) -> None:
+    _count_call.first(
+        tenant=tenant,
+        hour=at.replace(minute=0, second=0, microsecond=0),
+        purpose=purpose,
+        kind=kind,
+        status=status,
+        at=at,
+    )
 
 
 def calls(since: datetime | None = None) -> Sequence[CallCount]:

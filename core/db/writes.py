@@ -3,9 +3,18 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from core.db.models import Intent, Invoice, Write, proxy
+from core.db.statement import (
+    Slot,
+    Statement,
+    by_field,
+    insert,
+    insert_once,
+    statement,
+)
 from core.quota import CALL_LEASE_S
 
 #: A call ends within its timeouts; then its outcome is recorded within seconds.
@@ -36,22 +45,20 @@ def add(
     data: Any = None,
 ) -> None:
     """One thing to be written. Asked for twice, it is written once."""
-    Write.insert(
+    insert_once(
+        Write,
         tenant=tenant,
         kind=kind,
         key=key,
         invoice=invoice,
         data=data or {},
         due_at=due_at,
-    ).on_conflict_ignore().execute()
+    )
 
 
-def add_locked(tenant: str, kind: str, key: str, due_at: datetime, data: Any) -> Write:
-    """As ``add``; the row that stands there now, which nobody changes until the commit.
-
-    Whoever waits for this element and whoever finishes it thus see each other.
-    """
-    query = (
+@statement
+def _add_locked(tenant: Slot, kind: Slot, key: Slot, data: Slot, due_at: Slot) -> Any:
+    return (
         Write.insert(tenant=tenant, kind=kind, key=key, data=data, due_at=due_at)
         .on_conflict(
             conflict_target=[Write.tenant, Write.kind, Write.key],
@@ -59,8 +66,29 @@ def add_locked(tenant: str, kind: str, key: str, due_at: datetime, data: Any) ->
         )
         .returning(Write)
     )
-    row: Write = next(iter(query.execute()))
+
+
+def add_locked(tenant: str, kind: str, key: str, due_at: datetime, data: Any) -> Write:
+    """As ``add``; the row that stands there now, which nobody changes until the commit.
+
+    Whoever waits for this element and whoever finishes it thus see each other.
+    """
+    row: Write = _add_locked.one(
+        tenant=tenant, kind=kind, key=key, data=data, due_at=due_at
+    )
     return row
+
+
+@statement
+def _due(tenant: Slot, kind: Slot, now: Slot, limit: Slot) -> Any:
+    return (
+        Write.select()
+        .where(
+            _of(tenant, kind) & (Write.state == WriteState.DUE) & (Write.due_at <= now)
+        )
+        .order_by(Write.due_at, Write.id)
+        .limit(limit)
+    )
 
 
 def due(tenant: str, kind: str, now: datetime, limit: int) -> list[Write]:
@@ -69,7 +97,7 @@ def due(tenant: str, kind: str, now: datetime, limit: int) -> list[Write]:
     Elements of a batch that Xero refused as a whole come back with a smaller limit,
     so that a poison element ends alone.
     """
-    rows = list(_due(tenant, kind, now).order_by(Write.due_at, Write.id).limit(limit))
+    rows: list[Write] = _due.rows(tenant=tenant, kind=kind, now=now, limit=limit)
     if not rows:
         return []
     together = min(limit, rows[0].batch_limit)
@@ -78,40 +106,58 @@ def due(tenant: str, kind: str, now: datetime, limit: int) -> list[Write]:
 
 def count_due(tenant: str, kind: str, now: datetime, most: int) -> int:
     """How many are due, counted no further than ``most``."""
-    return int(_due(tenant, kind, now).limit(most).count())
+    return len(_due.rows(tenant=tenant, kind=kind, now=now, limit=most))
+
+
+@statement
+def _pending(tenant: Slot, kind: Slot) -> Any:
+    return (
+        Write.select()
+        .where(
+            _of(tenant, kind) & Write.state.in_([WriteState.DUE, WriteState.CLAIMED])
+        )
+        .limit(1)
+    )
 
 
 def is_pending(tenant: str, kind: str) -> bool:
     """Whether any element is due or on its way."""
-    query = Write.select().where(
-        _of(tenant, kind) & Write.state.in_([WriteState.DUE, WriteState.CLAIMED])
-    )
-    return bool(query.exists())
+    return _pending.first(tenant=tenant, kind=kind) is not None
 
 
 def oldest_due(tenant: str, kind: str, now: datetime) -> datetime | None:
-    row = _due(tenant, kind, now).order_by(Write.due_at).first()
+    row = next(iter(_due.rows(tenant=tenant, kind=kind, now=now, limit=1)), None)
     return row.due_at if row else None
 
 
-def next_due(tenant: str, kind: str) -> datetime | None:
-    """When the next element or unknown intent of this kind is due."""
-    element = (
-        Write.select(Write.due_at)
+@statement
+def _next_element(tenant: Slot, kind: Slot) -> Any:
+    return (
+        Write.select()
         .where(_of(tenant, kind) & (Write.state == WriteState.DUE))
         .order_by(Write.due_at)
-        .first()
+        .limit(1)
     )
-    intent = (
-        Intent.select(Intent.due_at)
+
+
+@statement
+def _next_unknown(tenant: Slot, kind: Slot) -> Any:
+    return (
+        Intent.select()
         .where(
             (Intent.tenant == tenant)
             & (Intent.kind == kind)
             & (Intent.state == IntentState.UNKNOWN)
         )
         .order_by(Intent.due_at)
-        .first()
+        .limit(1)
     )
+
+
+def next_due(tenant: str, kind: str) -> datetime | None:
+    """When the next element or unknown intent of this kind is due."""
+    element = _next_element.first(tenant=tenant, kind=kind)
+    intent = _next_unknown.first(tenant=tenant, kind=kind)
     moments = [row.due_at for row in (element, intent) if row is not None]
     return min(moments) if moments else None
 
@@ -145,56 +191,67 @@ def claim(elements: Sequence[Write], intent: Intent) -> None:
 
 
 def open_intent(**values: Any) -> Intent:
-    return Intent.create(state=IntentState.OPEN, **values)
+    row: Intent = insert(Intent, state=IntentState.OPEN, **values)
+    return row
+
+
+@statement
+def _elements(intent: Slot) -> Any:
+    return (
+        Write.select()
+        .where((Write.intent == intent) & (Write.state == WriteState.CLAIMED))
+        .order_by(Write.id)
+    )
 
 
 def elements(intent: Intent) -> list[Write]:
-    query = Write.select().where(
-        (Write.intent == intent) & (Write.state == WriteState.CLAIMED)
+    rows: list[Write] = _elements.rows(intent=intent.id)
+    for row in rows:
+        row.intent = intent
+    return rows
+
+
+@statement
+def _hold(intent: Slot, holder: Slot, sent_at: Slot) -> Any:
+    return Intent.update(sent_at=sent_at, tries=Intent.tries + 1).where(
+        (Intent.id == intent)
+        & (Intent.state == IntentState.OPEN)
+        & (Intent.holder == holder)
     )
-    return list(query.order_by(Write.id))
 
 
 def hold(intent: Intent, holder: str, now: datetime) -> bool:
     """Still ours, and about to be sent: note the moment of the first sending."""
-    return bool(
-        Intent.update(sent_at=intent.sent_at or now, tries=Intent.tries + 1)
-        .where(
-            (Intent.id == intent.id)
-            & (Intent.state == IntentState.OPEN)
-            & (Intent.holder == holder)
-        )
-        .execute()
-    )
+    sent_at = intent.sent_at or now
+    return _hold.changed(intent=intent.id, holder=holder, sent_at=sent_at) > 0
 
 
 def move_intent(intent: Intent, holder: str, to: IntentState, **values: Any) -> bool:
     """Change the intent's state, on condition that it is still ours."""
-    return bool(
-        Intent.update(state=to, **values)
-        .where(
-            (Intent.id == intent.id)
+    stored = {f"to_{name}": v for name, v in by_field(Intent, values).items()}
+    moved = _move_of(tuple(values)).changed(
+        row=intent.id, holder=holder, to=to, **stored
+    )
+    return moved > 0
+
+
+@cache
+def _move_of(columns: tuple[str, ...]) -> Statement:
+    def build(row: Slot, holder: Slot, to: Slot, **values: Slot) -> Any:
+        named = {name: values[f"to_{name}"] for name in columns}
+        return Intent.update(state=to, **named).where(
+            (Intent.id == row)
             & (Intent.holder == holder)
             & Intent.state.in_([IntentState.OPEN, IntentState.UNKNOWN])
         )
-        .execute()
-    )
+
+    return Statement(build, ["row", "holder", "to", *(f"to_{c}" for c in columns)])
 
 
 def take_unknown(tenant: str, kind: str, holder: str, now: datetime) -> Intent | None:
     """The next unknown intent that is due, now ours."""
-    row: Intent | None = (
-        Intent.select()
-        .where(
-            (Intent.tenant == tenant)
-            & (Intent.kind == kind)
-            & (Intent.state == IntentState.UNKNOWN)
-            & (Intent.due_at <= now)
-        )
-        .order_by(Intent.due_at)
-        .first()
-    )
-    if row is None:
+    row: Intent | None = _next_unknown.first(tenant=tenant, kind=kind)
+    if row is None or row.due_at > now:
         return None
     taken = (
         Intent.update(holder=holder)
@@ -248,10 +305,15 @@ def _of_invoices(elements: Sequence[Write], column: Any) -> dict[int, str]:
     return {element.id: held[element.invoice_id] or "" for element in elements}
 
 
+@statement
+def _finish(write: Slot, state: Slot, reason: Slot) -> Any:
+    return Write.update(state=state, reason=reason, due_at=None).where(
+        Write.id == write
+    )
+
+
 def finish(write: Write, state: WriteState, reason: str = "") -> None:
-    Write.update(state=state, reason=reason, due_at=None).where(
-        Write.id == write.id
-    ).execute()
+    _finish.changed(write=write.id, state=state, reason=reason)
 
 
 def due_again(
@@ -271,22 +333,21 @@ def due_again(
     ).where(Write.id == write.id).execute()
 
 
+@statement
+def _find(tenant: Slot, kind: Slot, key: Slot) -> Any:
+    return Write.select().where(_of(tenant, kind) & (Write.key == key))
+
+
 def is_claimed(tenant: str, kind: str, key: str) -> bool:
     """Whether a call for this is on its way, or its outcome not recorded yet."""
-    query = Write.select().where(
-        _of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.CLAIMED)
-    )
-    return bool(query.exists())
+    row = _find.first(tenant=tenant, kind=kind, key=key)
+    return row is not None and row.state == WriteState.CLAIMED
 
 
 def is_under_way(tenant: str, kind: str, key: str) -> bool:
     """Whether this was asked for and Xero has not answered yet."""
-    query = Write.select().where(
-        _of(tenant, kind)
-        & (Write.key == key)
-        & Write.state.in_([WriteState.DUE, WriteState.CLAIMED])
-    )
-    return bool(query.exists())
+    row = _find.first(tenant=tenant, kind=kind, key=key)
+    return row is not None and row.state in (WriteState.DUE, WriteState.CLAIMED)
 
 
 def ask_again(tenant: str, kind: str, key: str, at: datetime) -> None:
@@ -317,11 +378,5 @@ def unknown_intents() -> list[Intent]:
     return list(Intent.select().where(Intent.state == IntentState.UNKNOWN))
 
 
-def _of(tenant: str, kind: str) -> Any:
+def _of(tenant: str | Slot, kind: str | Slot) -> Any:
     return (Write.tenant == tenant) & (Write.kind == kind)
-
-
-def _due(tenant: str, kind: str, now: datetime) -> Any:
-    return Write.select().where(
-        _of(tenant, kind) & (Write.state == WriteState.DUE) & (Write.due_at <= now)
-    )

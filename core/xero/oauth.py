@@ -45,11 +45,19 @@ class Consent:
 
 
 class XeroOAuth:
-    """The token endpoint and the list of connections."""
+    """The token endpoint and the list of connections.
 
-    def __init__(self, settings: XeroSettings) -> None:
+    Args:
+        settings: the app and the addresses.
+        transport: how requests travel; None: as httpx does it.
+    """
+
+    def __init__(
+        self, settings: XeroSettings, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.settings = settings
-        self._http = httpx.Client(timeout=httpx.Timeout(30.0, connect=5.0))
+        timeout = httpx.Timeout(30.0, connect=5.0)
+        self._http = httpx.Client(timeout=timeout, transport=transport)
 
     def close(self) -> None:
         self._http.close()

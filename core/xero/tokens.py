@@ -148,6 +148,8 @@ class Tokens:
             sealed = None if got is None else self._seal(got)
             with transaction():
                 tokens.end_refresh(row, self.who, sealed, self.clock.now())
+                if got is not None:
+                    problems.close_problem(PROBLEM, self.clock.now())
         log.info("xero.token_refreshed", version=row.version + 1)
         return got
 

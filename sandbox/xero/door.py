@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import format_datetime
 
 from starlette.types import Receive, Scope, Send
@@ -47,8 +48,7 @@ class Door:
             {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]},
             await _read(receive),
         )
-        answer = await self._answer(call, fault)
-        self._record(call, answer)
+        answer = await self.answer(call, fault)
         if fault and fault.kind == "reply_lost":
             await _hang_up(scope)
             return
@@ -56,6 +56,14 @@ class Door:
         await self._send(send, answer, whole=not is_half)
         if is_half:
             await _hang_up(scope)
+
+    async def answer(self, call: Call, fault: Fault | None = None) -> Reply:
+        """What Xero says to a call, by whatever way it came; it is recorded."""
+        answer = await self._answer(call, fault)
+        dated = {"Date": format_datetime(self._service.now(), usegmt=True)}
+        answer = replace(answer, headers=dated | answer.headers)
+        self._record(call, answer)
+        return answer
 
     async def _answer(self, call: Call, fault: Fault | None) -> Reply:
         await self._service.sleep(self._service.latency_ms / 1000)
@@ -109,8 +117,7 @@ class Door:
         self._service.exchanges.add(self._service.now().isoformat(), request, answer)
 
     async def _send(self, send: Send, answer: Reply, *, whole: bool) -> None:
-        headers = {"Date": format_datetime(self._service.now(), usegmt=True)}
-        headers |= answer.headers
+        headers = dict(answer.headers)
         if answer.status != 204:
             headers |= {"Content-Type": answer.content_type}
             headers |= {"Content-Length": str(len(answer.body))}

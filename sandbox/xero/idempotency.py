@@ -61,6 +61,10 @@ class Memory:
         remembered.reply = reply
         remembered.answered.set()
 
+    def clear(self) -> None:
+        """Forget every key."""
+        self._keys.clear()
+
     def _forget(self) -> None:
         # Keys are in the order of their first use, so the old ones stand in front.
         horizon = self._now() - LIFETIME

@@ -111,6 +111,12 @@ class Gatekeeper:
         self._app = Window(MINUTE_S, _offset(client_id, MINUTE_S))
         self._tenants: dict[str, TenantUse] = {}
 
+    def forget(self) -> None:
+        """As if no call had been made."""
+        self._tenants.clear()
+        self._app = Window(MINUTE_S, self._app.offset_s)
+        self.limited = dict.fromkeys(self.limited, 0)
+
     def arrive(self, tenant_id: str) -> TenantUse:
         """Note a call of a tenant, before it is let through or not."""
         use = self._use(tenant_id)
