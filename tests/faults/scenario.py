@@ -1,0 +1,118 @@
+"""The scenarios: what is about to happen, in which company, and what goes wrong."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.faults.plan import (
+    CALL_FAULTS,
+    COMMIT_FAULTS,
+    REDIS_FAULTS,
+    Fault,
+    Place,
+)
+from tests.faults.stages import SORTS, Kind, Sort
+
+
+class Shape(StrEnum):
+    """The company that an element has in its batch."""
+
+    ONE = "one"
+    FEW = "few"
+    FIFTY = "fifty"
+
+
+SIZES = {Shape.ONE: 1, Shape.FEW: 4, Shape.FIFTY: 50}
+
+#: How many commits and Redis commands a scenario of each kind has without faults.
+BOUNDARIES = {
+    Kind.CONTACTS: (41, 14),
+    Kind.INVOICES: (31, 12),
+    Kind.EMAILS: (20, 12),
+    Kind.VOIDS: (32, 18),
+    Kind.READS: (17, 12),
+    Kind.TOKEN: (36, 11),
+    Kind.LIFE: (46, 16),
+}
+
+#: A second fault comes within so many commits or commands after the first.
+SOON = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One way in which it may go wrong."""
+
+    kind: Kind
+    shape: Shape
+    faults: tuple[Fault, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.shape}/" + "+".join(map(str, self.faults))
+
+    @classmethod
+    def read(cls, text: str) -> "Scenario":
+        """What ``str`` wrote."""
+        kind, shape, faults = text.split("/")
+        return cls(
+            Kind(kind),
+            Shape(shape),
+            tuple(_fault(part) for part in faults.split("+") if part),
+        )
+
+
+def _fault(text: str) -> Fault:
+    place, number, what = text.split(".")
+    return Fault(Place(place), int(number), what)
+
+
+def sorts(kind: Kind, shape: Shape) -> list[Sort]:
+    """The elements of a batch: one of each sort among plain ones."""
+    company = [Sort.PLAIN] * SIZES[shape]
+    if shape is not Shape.ONE:
+        for place, sort in enumerate(SORTS[kind]):
+            company[2 * place + 1] = sort
+    return company
+
+
+Point = tuple[Place, str]
+
+
+def points(kind: Kind) -> list[Point]:
+    """The boundaries of this kind, with everything that can happen there."""
+    place = {Kind.READS: Place.LOOK, Kind.TOKEN: Place.TOKEN}.get(kind, Place.WRITE)
+    return [
+        *((place, what) for what in CALL_FAULTS),
+        *((Place.COMMIT, what) for what in COMMIT_FAULTS),
+        *((Place.REDIS, what) for what in REDIS_FAULTS),
+    ]
+
+
+def following(kind: Kind) -> list[Point]:
+    """What can come behind a first fault: the same, and the look at what it left."""
+    looks = [(Place.LOOK, what) for what in CALL_FAULTS]
+    return points(kind) if kind is Kind.READS else [*points(kind), *looks]
+
+
+def singles(kind: Kind, shape: Shape) -> Iterator[Scenario]:
+    """No fault, and each fault at each of its boundaries."""
+    yield Scenario(kind, shape, ())
+    for place, what in points(kind):
+        for number in range(1, _count(kind, place) + 1):
+            yield Scenario(kind, shape, (Fault(place, number, what),))
+
+
+def pairs(kind: Kind, shape: Shape, chance: random.Random) -> Iterator[Scenario]:
+    """Every pair of points once, at boundaries that are drawn."""
+    for first, second in itertools.product(points(kind), following(kind)):
+        number = chance.randint(1, _count(kind, first[0]))
+        soon = chance.randint(1, min(SOON, _count(kind, second[0])))
+        faults = Fault(first[0], number, first[1]), Fault(second[0], soon, second[1])
+        yield Scenario(kind, shape, faults)
+
+
+def _count(kind: Kind, place: Place) -> int:
+    commits, commands = BOUNDARIES[kind]
+    return {Place.COMMIT: commits, Place.REDIS: commands}.get(place, 1)

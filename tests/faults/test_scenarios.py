@@ -1,0 +1,63 @@
+"""A short, fixed set of scenarios; ``make faults`` runs fifty thousand."""
+
+import pytest
+
+from tests.faults.plan import CALL_FAULTS
+from tests.faults.report import MOST_LOOKS, MOST_UNKNOWN_S, Report
+from tests.faults.running import chosen, opened_bench, run_all
+from tests.faults.scenario import BOUNDARIES, Scenario, Shape
+from tests.faults.stages import Kind
+
+SCENARIOS, SEED = 300, 1
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_and_nothing_doubled() -> None:
+    report = Report()
+    for ended in run_all(chosen(SCENARIOS, SEED), processes=1):
+        report.add(ended)
+    print(f"seed {SEED}")  # noqa: T201 of a failure it must be known
+    assert report.findings == []
+    assert report.scenarios == SCENARIOS
+    assert report.unknown > 0
+    assert report.longest_unknown_s <= MOST_UNKNOWN_S
+    assert report.most_looks <= MOST_LOOKS
+
+
+def test_a_seed_chooses_the_same_scenarios_and_another_seed_others() -> None:
+    assert chosen(500, 1) == chosen(500, 1)
+    assert chosen(500, 1) != chosen(500, 2)
+
+
+def test_no_scenario_is_chosen_twice_and_a_tenth_are_fifties() -> None:
+    some = chosen(2_000, 3)
+    assert len(set(some)) == 2_000
+    assert sum(s.shape is Shape.FIFTY for s in some) == 200
+
+
+def test_a_scenario_is_read_as_it_was_written() -> None:
+    for scenario in chosen(200, 4):
+        assert Scenario.read(str(scenario)) == scenario
+
+
+def test_a_fault_beyond_the_last_boundary_strikes_nothing() -> None:
+    with opened_bench() as bench:
+        far = Scenario.read("emails/one/commit.999.crash_before")
+        assert not bench.run(far).is_distinct
+
+
+def test_every_kind_has_as_many_boundaries_as_the_table_says() -> None:
+    """More of them would be left untested, fewer would be counted in vain."""
+    with opened_bench() as bench:
+        for kind in Kind:
+            assert bench.boundaries(kind) == BOUNDARIES[kind], kind
+
+
+def test_each_call_fault_is_known_to_the_wire() -> None:
+    with opened_bench() as bench:
+        for what in CALL_FAULTS:
+            scenario = Scenario.read(f"invoices/one/write.1.{what}")
+            plain = bench.run(Scenario.read("invoices/one/"))
+            struck = bench.run(scenario)
+            assert struck.is_distinct, what
+            assert plain.found == struck.found == ()
