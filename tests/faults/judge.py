@@ -40,7 +40,7 @@ def judge(lab: Lab, stage: Stage, scenario: Scenario) -> list[str]:
 
 
 def _may_be_mailed_twice(scenario: Scenario) -> bool:
-    """The declared exception (docs/write-protocol.md, "What can't be prevented").
+    """The declared exception (docs/write-protocol.md, "Its limits").
 
     A process that stands still between its last check and the socket for longer than
     the key lives sends what another has sent meanwhile. Contacts and invoices have
