@@ -163,7 +163,7 @@ class Campaign:
                     self._tick()
                 self._begin(fault)
                 self._tell(number + 1, len(faults), began)
-            while self._mends:
+            while self._mends or time.monotonic() - began < self.scale.length_s:
                 self._tick()
         finally:
             mend_all([mend for _, _, mend in self._mends])

@@ -94,7 +94,7 @@ class Faults:
         self._kill_one(self._victim(fault, *OTHERS), blow)
 
     def _kill_one(self, post: Post, blow: Blow) -> None:
-        pid = self.stage.fleet.kill(post)
+        pid = self.stage.fleet.send(post, signal.SIGKILL)
         if pid is None:
             raise Nobody(post.name)
         blow.at = blow.right_at = now()

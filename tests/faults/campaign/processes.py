@@ -74,18 +74,22 @@ class Post:
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = b""
         self._start_at = 0.0
+        self._is_struck = False
 
     @property
     def pid(self) -> int:
+        """Of the process that does the work: for workers a child of dramatiq's own."""
         if self._process is None:
             raise ProcessLookupError(self.name)
-        return self._process.pid
+        name = self.said.get("process")
+        return int(name.rsplit("-", 2)[1]) if name else self._process.pid
 
     @property
     def is_up(self) -> bool:
         """Whether it lives and has said that it is ready."""
         process = self._process
-        return process is not None and process.poll() is None and bool(self.said)
+        lives = process is not None and process.poll() is None
+        return lives and bool(self.said) and not self._is_struck
 
     def look(self) -> Ended | None:
         """Start whoever is to be started, hear whoever is up; who ended by itself."""
@@ -98,14 +102,17 @@ class Post:
         code = process.poll()
         if code is None:
             return None
+        was_struck = self._is_struck
         self._forget(process)
-        if code == -signal.SIGKILL:
+        if was_struck:
             return None
         self._start_at = time.monotonic() + PAUSE_S
         return Ended(self.name, code, self._last_words())
 
     def send(self, number: signal.Signals) -> None:
+        """To whoever does the work; if that kills it, whoever started it ends too."""
         os.kill(self.pid, number)
+        self._is_struck = self._is_struck or number is signal.SIGKILL
 
     def end(self, number: signal.Signals) -> None:
         """End it by this signal and wait until it has; a frozen one can't refuse."""
@@ -149,6 +156,7 @@ class Post:
         if process.stdout is not None:
             process.stdout.close()
         self._process, self._heard, self.said = None, b"", {}
+        self._is_struck = False
 
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
@@ -189,17 +197,8 @@ class Fleet:
         """Whoever of these roles is up, in the order of the posts."""
         return [post for post in self.posts if post.role in roles and post.is_up]
 
-    def kill(self, post: Post) -> int | None:
-        """Kill whoever fills this post; its process id, None if nobody does."""
-        with self._lock:
-            if not post.is_up:
-                return None
-            pid = post.pid
-            post.end(signal.SIGKILL)
-            return pid
-
     def send(self, post: Post, number: signal.Signals) -> int | None:
-        """Send a signal to whoever fills this post; its process id."""
+        """Send a signal to whoever fills this post; its process id, None: nobody."""
         with self._lock:
             if not post.is_up:
                 return None
