@@ -17,12 +17,21 @@ from tests.faults.campaign.workload import Workload
 #: Sets right what went wrong. It may be late, and is then called at the end.
 Mend = Callable[[], None]
 
-#: A kill that finds nobody up is tried again for so long.
-SOMEBODY_WITHIN_S = 20.0
-
 #: How far Xero's clock jumps: far less than the minute that the daemon keeps back of a
 #: key's six.
 JUMP_S = 10.0
+
+#: While these last nothing can flow; others must do without whom the rest hit.
+OUTAGES = frozenset(
+    {
+        Kind.REDIS,
+        Kind.REDIS_OLDER,
+        Kind.POSTGRES,
+        Kind.XERO_GONE,
+        Kind.SQLITE_LOCK,
+        Kind.DISK_FULL,
+    }
+)
 
 WORKER = "worker"
 OTHERS = ("web", "intake", "relay", "pump")
@@ -77,7 +86,8 @@ class Faults:
 
         def mended() -> None:
             mend()
-            blow.right_at = now()
+            if fault.kind in OUTAGES:
+                blow.right_at = now()
 
         return mended
 
@@ -117,7 +127,7 @@ class Faults:
         return thaw
 
     def _victim(self, fault: Fault, *roles: str) -> Post:
-        up = [p for p in self.stage.fleet.up(*roles) if p not in self._frozen]
+        up = [p for p in self.stage.fleet.at_work(*roles) if p not in self._frozen]
         if not up:
             raise Nobody(", ".join(roles))
         return up[int(fault.pick * len(up))]

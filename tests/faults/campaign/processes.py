@@ -38,6 +38,9 @@ LOOK_EVERY_S = 0.02
 #: Whoever ends by itself is started again after this, as `RestartSec=` would have it.
 PAUSE_S = 0.3
 
+#: How long after it is up a process is at work.
+SETTLES_WITHIN_S = 0.3
+
 #: Until a process that was asked to stop in good order is killed.
 STOP_WITHIN_S = 30.0
 
@@ -74,6 +77,7 @@ class Post:
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = b""
         self._start_at = 0.0
+        self._up_at = 0.0
         self._is_struck = False
 
     @property
@@ -90,6 +94,11 @@ class Post:
         process = self._process
         lives = process is not None and process.poll() is None
         return lives and bool(self.said) and not self._is_struck
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has been up for a moment: what is killed must have begun."""
+        return self.is_up and time.monotonic() - self._up_at > SETTLES_WITHIN_S
 
     def look(self) -> Ended | None:
         """Start whoever is to be started, hear whoever is up; who ended by itself."""
@@ -151,6 +160,7 @@ class Post:
         line, ended, _ = self._heard.partition(b"\n")
         if ended:
             self.said = json.loads(line)
+            self._up_at = time.monotonic()
 
     def _forget(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdout is not None:
@@ -193,9 +203,9 @@ class Fleet:
     def wait_until_up(self, timeout_s: float) -> None:
         wait_until(lambda: all(p.is_up for p in self.posts), timeout_s, "all are up")
 
-    def up(self, *roles: str) -> list[Post]:
-        """Whoever of these roles is up, in the order of the posts."""
-        return [post for post in self.posts if post.role in roles and post.is_up]
+    def at_work(self, *roles: str) -> list[Post]:
+        """Whoever of these roles is at work, in the order of the posts."""
+        return [post for post in self.posts if post.role in roles and post.is_at_work]
 
     def send(self, post: Post, number: signal.Signals) -> int | None:
         """Send a signal to whoever fills this post; its process id, None: nobody."""

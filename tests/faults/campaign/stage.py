@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from cryptography.fernet import Fernet
+
 from bus.embedded import EmbeddedRedis
 from core.settings import load_settings
 from sandbox import Control, browser
@@ -92,7 +94,7 @@ class Stage:
         self._start_redis()
         self._start_database()
         self._start_xero()
-        config = self._config("settled", self.public_port)
+        config = self._config()
         settings = load_settings(config)
         migrate_books(settings)
         prices = self.folder / "prices.csv"
@@ -154,28 +156,30 @@ class Stage:
     # -- the daemon ------------------------------------------------------------------
 
     def _posts(self, config: Path) -> Sequence[Post]:
-        """Whole daemons; the first one has the address that Xero knows."""
-        others = self._config("others", 0)
+        """One process for each role, and several groups of workers."""
+        workers = [(f"worker-{n + 1}", "worker") for n in range(self.workers)]
+        others = [(role, role) for role in ("pump", "relay", "intake", "web")]
+        arguments = ["settled", "run", "--config", str(config), "--role"]
         return [
-            self._post(f"daemon-{n}", "worker", others if n else config)
-            for n in range(self.workers)
+            Post(name, role, [*arguments, role], self.folder / f"{name}.log")
+            for name, role in [*workers, *others]
         ]
 
-    def _post(self, name: str, role: str, config: Path, *options: str) -> Post:
-        arguments = ["settled", "run", "--config", str(config), *options]
-        return Post(name, role, arguments, self.folder / f"{name}.log")
-
-    def _config(self, name: str, public_port: int) -> Path:
+    def _config(self) -> Path:
         url, xero = self.xero["url"], self.xero
+        ports = ("web", "intake", "relay", "pump", "worker")
         return write_toml(
-            self.folder / f"{name}.toml",
+            self.folder / "settled.toml",
             {
                 "data_folder": str(self.folder / "data"),
                 "database_url": self.books_url,
                 "redis_url": self.redis_url,
+                "token_keys": [Fernet.generate_key().decode()],
                 "log_level": "warning",
                 "worker_threads": 8,
-                "web": {"public_port": public_port, "internal_port": 0},
+                "web": {"public_port": self.public_port},
+                "roles": {f"{name}_port": 0 for name in ports}
+                | {"worker_processes": 1},
                 "quota": OWN_LIFTED,
                 "sweep": {"invoices_every_s": SWEEP_EVERY_S},
                 "xero": {
