@@ -145,6 +145,7 @@ class Invoice(Table):
             (("tenant", "number"), True),
             (("tenant", "xero_id"), True),
             (("tenant", "payer_member_id", "state"), False),
+            (("state", "created_at"), False),
         )
 
 
@@ -200,6 +201,7 @@ class Outbox(Table):
                 "CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (id) "
                 "WHERE stream_id IS NULL"
             ),
+            (("stream_id",), False),
         )
 
 
@@ -223,7 +225,10 @@ class Intent(Table):
     reason = TextField(default="")
 
     class Meta:
-        indexes = ((("tenant", "kind", "state"), False),)
+        indexes = (
+            (("tenant", "kind", "state"), False),
+            (("state",), False),
+        )
 
 
 class Write(Table):
@@ -248,6 +253,7 @@ class Write(Table):
             (("tenant", "kind", "key"), True),
             (("tenant", "kind", "state", "due_at"), False),
             (("intent",), False),
+            (("state",), False),
         )
 
 
