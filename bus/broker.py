@@ -42,6 +42,12 @@ PREFETCH = 64
 LANES_FIRST, MESSAGES_LATER = 0, 10
 
 
+#: Dramatiq's main process waits so long for each of its processes to say that it is
+#: ready, and sees only afterwards that one has died: with its default of 30 s nobody
+#: would be there for half a minute. It waits for no other reason, since we ask it for
+#: no processes besides.
+BOOT_WITHIN_MS = 2_000
+
 #: Messages handled by one call: few enough that a slow rule holds up few others.
 TOGETHER = 10
 
@@ -124,6 +130,7 @@ def run_workers(boot: str, processes: int, threads: int, stop_within_ms: int) ->
         "--processes", str(processes), "--threads", str(threads),
         "--worker-fork-timeout", str(boots_within_ms),
         "--worker-shutdown-timeout", str(stop_within_ms),
+        "--worker-fork-timeout", str(BOOT_WITHIN_MS),
     ]
     # fmt: on
     # As `python -m dramatiq`, the one door that dramatiq documents.

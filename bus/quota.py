@@ -109,8 +109,8 @@ class RedisQuotaCounter:
     def block(self, tenant: str, until: datetime, reason: str) -> None:
         self._tell(tenant, "block", [_ms(require_utc(until) - _EPOCH), reason])
 
-    def bury(self, tenant: str, alive: Collection[str]) -> None:
-        self._tell(tenant, "bury", sorted(alive))
+    def bury(self, tenant: str, alive: Collection[str]) -> bool:
+        return self._tell(tenant, "bury", sorted(alive))
 
     def remaining(self, tenant: str, policy: QuotaPolicy) -> Remaining:
         limits = policy.limits
@@ -132,13 +132,15 @@ class RedisQuotaCounter:
         # need not be the last that was made.
         return quiet if last and now - require_utc(last) <= quiet else timedelta()
 
-    def _tell(self, tenant: str, operation: str, arguments: Sequence[str]) -> None:
+    def _tell(self, tenant: str, operation: str, arguments: Sequence[str]) -> bool:
         # The call to Xero has been made or given up, and its outcome matters more than
         # its place: a place that can't be given back is freed when its lease ends.
         try:
             self._run(tenant, operation, arguments)
         except redis.RedisError as error:
             _warn(f"quota.{operation}_lost", tenant, error)
+            return False
+        return True
 
     def _run(self, tenant: str, operation: str, arguments: Sequence[str]) -> list[str]:
         now = _microseconds(self._clock.now()) if self._clock else ""

@@ -1,5 +1,6 @@
 """The pump wakes what is due and nobody works on, whatever became of the hints."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -9,6 +10,7 @@ from core.db import inbox, lanes, processes, reference, writes
 from core.db.database import transaction
 from core.invariants import Invariants
 from core.lane_running import LaneRunner
+from core.quota import QuotaCounter
 from core.waking import LaneName, Waker
 
 log = structlog.get_logger()
@@ -19,13 +21,22 @@ IDLE_S = 0.5
 
 class Pump:
     def __init__(
-        self, runner: LaneRunner, waker: Waker, invariants: Invariants, clock: Clock
+        self,
+        runner: LaneRunner,
+        waker: Waker,
+        quota: QuotaCounter,
+        invariants: Invariants,
+        clock: Clock,
+        gone: Callable[[], Sequence[str]],
     ) -> None:
         self.runner = runner
         self.waker = waker
+        self.quota = quota
+        self.gone = gone
         self.invariants = invariants
         self.clock = clock
         self._prepared: set[str] = set()
+        self._has_buried_calls = False
 
     def tick(self) -> float:
         """Wake what is due.
@@ -34,8 +45,9 @@ class Pump:
             Seconds until the next look.
         """
         now = self.clock.now()
+        gone = self.gone()
         with transaction():
-            self._bury_dead(now)
+            self._bury_dead(gone, now)
             alive = processes.living(now)
             orphaned = writes.orphan(alive, now)
             lanes.free_orphaned(alive)
@@ -43,9 +55,11 @@ class Pump:
         self.waker.messages(messages)
         for tenant, kind in orphaned:
             self.waker.lane(tenant, LaneName(kind))
+        tenants = self._tenants(now)
+        self._end_calls_of_the_dead(tenants, alive)
         moments = [
             moment
-            for tenant in self._tenants(now)
+            for tenant in tenants
             for name in LaneName
             if (moment := self._lane(tenant, name, now)) is not None
         ]
@@ -53,13 +67,25 @@ class Pump:
         soonest = min((m - now).total_seconds() for m in moments) if moments else IDLE_S
         return min(max(soonest, 0.02), IDLE_S)
 
-    def _bury_dead(self, now: datetime) -> None:
+    def _bury_dead(self, gone: Sequence[str], now: datetime) -> None:
         """Who died may have been told to look, and nobody would look for a while."""
-        dead = processes.bury_silent(now)
+        for name in gone:
+            processes.leave(name)
+        dead = [*gone, *processes.bury_silent(now)]
         if dead:
             log.warning("process.silent", processes=dead)
             lanes.forget_wakes()
             inbox.forget_wakes()
+            self._has_buried_calls = False
+
+    def _end_calls_of_the_dead(self, tenants: Sequence[str], alive: set[str]) -> None:
+        """A call under way counts in the quota until it ends, or whoever made it.
+
+        Where nobody lives the books were away for longer than the living are silent.
+        """
+        if alive and not self._has_buried_calls:
+            buried = [self.quota.bury(tenant, alive) for tenant in tenants]
+            self._has_buried_calls = all(buried)
 
     def _tenants(self, now: datetime) -> list[str]:
         """Connected tenants; a new one gets its lanes, and its first reads are due."""

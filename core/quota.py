@@ -114,11 +114,12 @@ class QuotaCounter(Protocol):
         """Admit nothing for this tenant before a moment (a 429's Retry-After)."""
         ...
 
-    def bury(self, tenant: str, alive: Collection[str]) -> None:
+    def bury(self, tenant: str, alive: Collection[str]) -> bool:
         """Calls of processes that are not among these have ended with them.
 
         Their sockets are closed; that Xero may still be at one of them costs a 429 at
-        worst, while their places would else be held for a whole call lease.
+        worst, while their places would else be held for a whole call lease. False
+        while the counter is away: to be said again.
         """
         ...
 

@@ -96,6 +96,8 @@ class Daemon(Parts):
     def _start(self) -> None:
         self.stores.open_books(is_shared=self.role is not None)
         self.make()
+        self.presence.begin()
+        self.closing.callback(self.presence.end)
         self._beat_once()
         self.closing.callback(self._leave)
         # This one and the relay stop last: what is in hand is still sent, and we are

@@ -37,6 +37,7 @@ from core.writing import WriteLane
 from core.xero.door import XeroDoor
 from core.xero.oauth import XeroOAuth
 from core.xero.tokens import Tokens
+from settled.presence import Presence
 from settled.stores import Stores
 
 
@@ -69,6 +70,7 @@ class Parts:
         self.tables = WorkflowTables(settings, self.registry)
         self.metrics = Metrics()
         self.stores = Stores(settings)
+        self.presence = Presence(settings.data_folder / "processes", process)
         self.stopping = threading.Event()
         self.closing = contextlib.ExitStack()
         self.closing.callback(self.stores.close)
@@ -85,7 +87,10 @@ class Parts:
             settings, self.oauth, self.stores.seal(), clock, self.process
         )
         counter = RedisQuotaCounter(
-            client, clock=self.rehearsal_clock, history=reference
+            client,
+            clock=self.rehearsal_clock,
+            history=reference,
+            holder=self.process,
         )
         policy = settings.quota.policy()
         self.door = XeroDoor(
@@ -108,7 +113,9 @@ class Parts:
         invariants = Invariants(
             self.registry, settings.bus.groups, self.runner, clock, metrics
         )
-        self.pump = Pump(self.runner, self.waker, invariants, clock)
+        self.pump = Pump(
+            self.runner, self.waker, counter, invariants, clock, self.presence.gone
+        )
         self.receiver = WebhookReceiver(self.waker, clock, metrics)
         self._make_bus()
 

@@ -256,7 +256,7 @@ def test_the_calls_of_the_dead_end_with_them_and_count_in_the_minute(
     admit(dead, both)
     admit(alive, both)
     assert refusal(alive, both) == Wait(0.05, "concurrent")
-    alive.bury(TENANT, ["worker@host-12-bb"])
+    assert alive.bury(TENANT, ["worker@host-12-bb"])
     admit(alive, both)
     assert refusal(alive, both).reason == "minute"
     assert alive.remaining(TENANT, both).minute == 0

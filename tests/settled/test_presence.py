@@ -48,7 +48,12 @@ def test_whoever_is_killed_is_gone_at_once_and_named_once(folder: Path) -> None:
         while_it_lived = looking.gone()
         process.kill()
     gone: list[str] = []
-    wait_until(lambda: bool(gone.extend(looking.gone()) or gone), 1, "it is gone")
+
+    def is_gone() -> bool:
+        gone.extend(looking.gone())
+        return bool(gone)
+
+    wait_until(is_gone, 1, "it is gone")
     assert (while_it_lived, gone, looking.gone()) == ([], ["killed"], [])
     looking.end()
 

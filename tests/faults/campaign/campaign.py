@@ -155,13 +155,16 @@ class Campaign:
 
     def _let_fall(self) -> None:
         """Each fault at its moment; all of them are right again when this returns."""
-        began = time.monotonic()
+        began = starts = time.monotonic()
         faults = plan(self.seed, self.scale.counts, self.scale.length_s)
         try:
             for number, fault in enumerate(faults):
-                while time.monotonic() - began < fault.at_s:
+                while time.monotonic() - starts < fault.at_s:
                     self._tick()
                 self._begin(fault)
+                # Whoever had to be waited for has put off all that follows: caught up
+                # with, it would leave nobody alive.
+                starts = max(starts, time.monotonic() - fault.at_s)
                 self._tell(number + 1, len(faults), began)
             while self._mends or time.monotonic() - began < self.scale.length_s:
                 self._tick()

@@ -98,7 +98,8 @@ class Faults:
     # -- processes -------------------------------------------------------------------
 
     def _kill(self, fault: Fault, blow: Blow) -> None:
-        self._kill_one(self._victim(fault, WORKER), blow)
+        """One of several: what is measured is how the others go on."""
+        self._kill_one(self._victim(fault, WORKER, among=2), blow)
 
     def _kill_other(self, fault: Fault, blow: Blow) -> None:
         self._kill_one(self._victim(fault, *OTHERS), blow)
@@ -112,7 +113,7 @@ class Faults:
         blow.strands = self.strands.of(pid, blow.at)
 
     def _freeze(self, fault: Fault, blow: Blow) -> Mend:
-        post = self._victim(fault, WORKER)
+        post = self._victim(fault, WORKER, among=2)
         pid = self.stage.fleet.send(post, signal.SIGSTOP)
         if pid is None:
             raise Nobody(post.name)
@@ -126,9 +127,9 @@ class Faults:
 
         return thaw
 
-    def _victim(self, fault: Fault, *roles: str) -> Post:
+    def _victim(self, fault: Fault, *roles: str, among: int = 1) -> Post:
         up = [p for p in self.stage.fleet.at_work(*roles) if p not in self._frozen]
-        if not up:
+        if len(up) < among:
             raise Nobody(", ".join(roles))
         return up[int(fault.pick * len(up))]
 

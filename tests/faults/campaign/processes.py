@@ -119,9 +119,11 @@ class Post:
         return Ended(self.name, code, self._last_words())
 
     def send(self, number: signal.Signals) -> None:
-        """To whoever does the work; if that kills it, whoever started it ends too."""
+        """To whoever does the work; what kills it kills whoever started it too."""
         os.kill(self.pid, number)
-        self._is_struck = self._is_struck or number is signal.SIGKILL
+        if number is signal.SIGKILL and self._process is not None:
+            self._process.kill()
+            self._is_struck = True
 
     def end(self, number: signal.Signals) -> None:
         """End it by this signal and wait until it has; a frozen one can't refuse."""
