@@ -26,7 +26,7 @@ SHORT = {
 SHORT_MINUTES = 0.8
 
 #: Members for each minute; more than can be invoiced in it.
-MEMBERS_A_MINUTE = 400
+MEMBERS_A_MINUTE = 1_000
 
 
 def main(arguments: Sequence[str]) -> int:
