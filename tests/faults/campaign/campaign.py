@@ -155,6 +155,8 @@ class Campaign:
 
     def _let_fall(self) -> None:
         """Each fault at its moment; all of them are right again when this returns."""
+        if self.scale.counts.get(Kind.REDIS_OLDER):
+            self.faults.keep_redis()
         began = starts = time.monotonic()
         faults = plan(self.seed, self.scale.counts, self.scale.length_s)
         try:
