@@ -115,9 +115,10 @@ def flow_gaps(
 ) -> list[tuple[Blow, float | None]]:
     """For each blow, seconds until other work had come through from beginning to end.
 
-    Counted from when the fault was right again (at once, for a kill) until a message
-    arrived that the daemon wrote down after that, about an invoice that the fault had
-    not stranded. None: none came any more.
+    Counted from when the fault was right again (at once, for a kill; but not before the
+    end of an outage in which it fell) until a message arrived that the daemon wrote
+    down after that, about an invoice that the fault had not stranded. None: none came
+    any more.
     """
     progress = [
         (datetime.fromisoformat(one.message["time"]), one.arrived_at, _number(one))
@@ -125,19 +126,24 @@ def flow_gaps(
         if one.type in PROGRESS
     ]
     progress.sort(key=_arrived_at)
-    return [(blow, _gap(blow, progress)) for blow in blows]
+    return [(blow, _gap(blow, _right_at(blow, blows), progress)) for blow in blows]
+
+
+def _right_at(blow: Blow, blows: Sequence[Blow]) -> datetime:
+    around = (o.right_at for o in blows if o.at <= blow.right_at <= o.right_at)
+    return max(blow.right_at, *around)
 
 
 def _arrived_at(progress: Progress) -> datetime:
     return progress[1]
 
 
-def _gap(blow: Blow, progress: Sequence[Progress]) -> float | None:
+def _gap(blow: Blow, right_at: datetime, progress: Sequence[Progress]) -> float | None:
     stranded = blow.stranded
-    first = bisect_right(progress, blow.right_at, key=_arrived_at)
+    first = bisect_right(progress, right_at, key=_arrived_at)
     for written_at, arrived_at, number in progress[first:]:
-        if written_at > blow.right_at and number not in stranded:
-            return (arrived_at - blow.right_at).total_seconds()
+        if written_at > right_at and number not in stranded:
+            return (arrived_at - right_at).total_seconds()
     return None
 
 
