@@ -1,11 +1,14 @@
 """``python -m tests.faults.campaign``: run one, and print what it has shown."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -25,13 +28,15 @@ SHORT = {
 }
 SHORT_MINUTES = 0.8
 
-#: Members for each minute; more than can be invoiced in it.
-MEMBERS_A_MINUTE = 1_000
+#: Members at least, and for each minute more than can be invoiced in it under fire.
+MEMBERS, MEMBERS_A_MINUTE = 500, 500
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a campaign; the exit code is 1 when a figure falls short."""
     asked = _parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     console = Console(width=150)
     began = time.monotonic()
     console.print(f"seed {asked.seed}")
@@ -51,12 +56,17 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if shown.falls_short else 0
 
 
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    """Whoever ends it early finds everything ended and tidied up too."""
+    sys.exit(128 + number)
+
+
 def scale(asked: argparse.Namespace) -> Scale:
     counts = {kind: getattr(asked, kind.value) for kind in Kind}
     return Scale(
         counts=counts,
         length_s=asked.minutes * 60,
-        members=int(MEMBERS_A_MINUTE * max(asked.minutes, 1)),
+        members=max(asked.most_open, MEMBERS + int(MEMBERS_A_MINUTE * asked.minutes)),
         most_open=asked.most_open,
         drain_s=asked.drain_s,
         database="sqlite" if asked.sqlite else "postgres",
@@ -74,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
             f"--{name}", type=int, default=SHORT.get(kind, 0), dest=kind.value
         )
     parser.add_argument("--minutes", type=float, default=SHORT_MINUTES)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--most-open", type=int, default=60)
     parser.add_argument("--drain-s", type=float, default=600)
     parser.add_argument("--sqlite", action="store_true", help="instead of PostgreSQL")
