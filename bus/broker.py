@@ -5,6 +5,8 @@ Its retries, delays and recovery lose or strand messages when Redis is away
 the pump, a doubled one finds nothing to do.
 """
 
+import runpy
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -40,15 +42,56 @@ PREFETCH = 64
 LANES_FIRST, MESSAGES_LATER = 0, 10
 
 
+#: Dramatiq's main process waits so long for each of its processes to say that it is
+#: ready, and sees only afterwards that one has died: with its default of 30 s nobody
+#: would be there for half a minute. It waits for no other reason, since we ask it for
+#: no processes besides.
+BOOT_WITHIN_MS = 2_000
+
 #: Messages handled by one call: few enough that a slow rule holds up few others.
 TOGETHER = 10
+
+
+class Pace(dramatiq.Middleware):
+    """How eagerly workers fetch, whoever starts them."""
+
+    def before_worker_boot(
+        self, broker: dramatiq.Broker, worker: dramatiq.Worker
+    ) -> None:
+        worker.worker_timeout = POLL_MS
+        worker.queue_prefetch = PREFETCH
+
+
+class LastSteps(dramatiq.Middleware):
+    """What is to be done when dramatiq's own process ends its worker."""
+
+    def __init__(
+        self, stopping: Callable[[], None], stopped: Callable[[], None]
+    ) -> None:
+        self.stopping = stopping
+        self.stopped = stopped
+
+    def before_worker_shutdown(
+        self, broker: dramatiq.Broker, worker: dramatiq.Worker
+    ) -> None:
+        self.stopping()
+
+    def after_worker_shutdown(
+        self, broker: dramatiq.Broker, worker: dramatiq.Worker
+    ) -> None:
+        self.stopped()
 
 
 def make_broker(client: redis.Redis) -> RedisBroker:
     return RedisBroker(  # type: ignore[no-untyped-call]
         client=client,
         namespace=NAMESPACE,
-        middleware=[ShutdownNotifications(), CurrentMessage(), Retries(max_retries=0)],
+        middleware=[
+            ShutdownNotifications(),
+            CurrentMessage(),
+            Retries(max_retries=0),
+            Pace(),
+        ],
         maintenance_chance=MAINTENANCE_ALWAYS,
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
     )
@@ -56,10 +99,42 @@ def make_broker(client: redis.Redis) -> RedisBroker:
 
 def start_worker(broker: RedisBroker, threads: int) -> dramatiq.Worker:
     """Worker threads in this process; ``stop`` lets what is in hand finish."""
-    worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=POLL_MS)
-    worker.queue_prefetch = PREFETCH
+    worker = dramatiq.Worker(broker, worker_threads=threads)
     worker.start()
     return worker
+
+
+def serve(
+    broker: RedisBroker, stopping: Callable[[], None], stopped: Callable[[], None]
+) -> None:
+    """Let dramatiq's own process run the workers of this broker.
+
+    ``stopping`` is called when nothing more is to be begun, ``stopped`` when what was
+    in hand is finished.
+    """
+    broker.add_middleware(LastSteps(stopping, stopped))
+    dramatiq.set_broker(broker)
+
+
+def run_workers(boot: str, processes: int, threads: int, stop_within_ms: int) -> None:
+    """Become dramatiq's command; it ends the interpreter with its own exit code.
+
+    ``boot`` is ``module:function``, called in each process; it is to call ``serve``.
+    """
+    # For so long the main process waits for one that died while it booted; with no
+    # forks of our own it has nothing else to wait for.
+    boots_within_ms = 2_000
+    # fmt: off
+    sys.argv = [
+        "dramatiq", boot, "--path", "--skip-logging",
+        "--processes", str(processes), "--threads", str(threads),
+        "--worker-fork-timeout", str(boots_within_ms),
+        "--worker-shutdown-timeout", str(stop_within_ms),
+        "--worker-fork-timeout", str(BOOT_WITHIN_MS),
+    ]
+    # fmt: on
+    # As `python -m dramatiq`, the one door that dramatiq documents.
+    runpy.run_module("dramatiq", run_name="__main__", alter_sys=True)
 
 
 class Actors:

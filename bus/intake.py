@@ -29,11 +29,11 @@ FIELD = b"event"
 #: Entries taken at once: one transaction each.
 TOGETHER = 100
 
-#: An entry that another consumer has held for so long is taken over: far longer than a
-#: transaction of a hundred rows takes.
-ABANDONED_AFTER_MS = 30_000
+#: An entry that another consumer has held for so long is taken over. That one may only
+#: be slow: then the entry is taken twice, and the second time found to be here already.
+ABANDONED_AFTER_MS = 5_000
 
-LOOK_FOR_ABANDONED = timedelta(seconds=15)
+LOOK_FOR_ABANDONED = timedelta(seconds=2)
 
 PAUSE_AFTER_FAULT_S = 1.0
 

@@ -5,7 +5,8 @@
 -- milliseconds since 1970; a missing limit has been lifted.
 --
 -- KEYS
--- 1  …:<tenant>:flight  zset  token -> end of its lease: calls under way
+-- 1  …:<tenant>:flight  zset  token -> end of its lease: calls under way; a token is
+--                             holder/number, where a holder is known
 -- 2  …:<tenant>:done    zset  token -> its completion: places held for the window; a
 --                             token "~n" is a phantom, a call that only Xero knows of
 -- 3  …:<tenant>:hours   hash  hour since 1970 -> calls admitted in it, phantoms included
@@ -37,6 +38,9 @@ local POLL = 50
 -- unpack() fails on some thousands of values.
 local PHANTOMS_AT_ONCE = 1000
 
+-- Operations that end calls.
+local ENDING = { complete = true, bury = true }
+
 -- Rounded against us: an admission is never early, a completion never too early.
 local function moment(round)
   if ARGV[2] ~= "" then
@@ -46,7 +50,7 @@ local function moment(round)
   return round(tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000)
 end
 
-local now = moment(ARGV[1] == "complete" and math.ceil or math.floor)
+local now = moment(ENDING[ARGV[1]] and math.ceil or math.floor)
 
 local function field(name)
   return tonumber(redis.call("HGET", STATE, name) or nil)
@@ -267,6 +271,26 @@ function operations.withdraw(token)
   redis.call("ZREM", DONE, token)
   redis.call("ZREM", APP_DONE, token)
   return { "withdrawn" }
+end
+
+-- everybody who lives; the calls of anybody else have ended with them
+function operations.bury(...)
+  local lives = {}
+  for _, holder in ipairs({ ... }) do
+    lives[holder] = true
+  end
+  local ended = 0
+  for _, token in ipairs(redis.call("ZRANGE", FLIGHT, 0, -1)) do
+    local holder = string.match(token, "^(.+)/")
+    if holder and not lives[holder] then
+      redis.call("ZREM", FLIGHT, token)
+      redis.call("ZREM", APP_FLIGHT, token)
+      redis.call("ZADD", DONE, now, token)
+      redis.call("ZADD", APP_DONE, now, token)
+      ended = ended + 1
+    end
+  end
+  return { "buried", ended }
 end
 
 -- how long to stay quiet

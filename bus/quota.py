@@ -10,7 +10,7 @@ own count.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -60,19 +60,28 @@ class RedisQuotaCounter:
         clock: the rehearsal's; without it Redis' own clock decides, which is the same
             for all hosts.
         history: asked once per tenant when the counter is found empty.
+        holder: the process that makes these calls; without one a call whose process
+            has died holds its place until its lease ends.
     """
 
     def __init__(
-        self, client: redis.Redis, clock: Clock | None, history: CallHistory
+        self,
+        client: redis.Redis,
+        clock: Clock | None,
+        history: CallHistory,
+        holder: str | None = None,
     ) -> None:
         self._script = client.register_script(_SCRIPT.read_text())
         self._history = history
         self._clock = clock
+        self._holder = holder
 
     def admit(
         self, tenant: str, purpose: Purpose, policy: QuotaPolicy
     ) -> Admitted | Wait:
         token = secrets.token_hex(12)
+        if self._holder is not None:
+            token = f"{self._holder}/{token}"
         arguments = [token, *_shares(policy, purpose)]
         try:
             answer = self._run(tenant, "admit", arguments)
@@ -100,6 +109,9 @@ class RedisQuotaCounter:
     def block(self, tenant: str, until: datetime, reason: str) -> None:
         self._tell(tenant, "block", [_ms(require_utc(until) - _EPOCH), reason])
 
+    def bury(self, tenant: str, alive: Collection[str]) -> bool:
+        return self._tell(tenant, "bury", sorted(alive))
+
     def remaining(self, tenant: str, policy: QuotaPolicy) -> Remaining:
         limits = policy.limits
         asked = [limits.minute, limits.day, limits.app_minute]
@@ -120,13 +132,15 @@ class RedisQuotaCounter:
         # need not be the last that was made.
         return quiet if last and now - require_utc(last) <= quiet else timedelta()
 
-    def _tell(self, tenant: str, operation: str, arguments: Sequence[str]) -> None:
+    def _tell(self, tenant: str, operation: str, arguments: Sequence[str]) -> bool:
         # The call to Xero has been made or given up, and its outcome matters more than
         # its place: a place that can't be given back is freed when its lease ends.
         try:
             self._run(tenant, operation, arguments)
         except redis.RedisError as error:
             _warn(f"quota.{operation}_lost", tenant, error)
+            return False
+        return True
 
     def _run(self, tenant: str, operation: str, arguments: Sequence[str]) -> list[str]:
         now = _microseconds(self._clock.now()) if self._clock else ""

@@ -143,19 +143,29 @@ def release_decided(tenant: str, now: datetime) -> int:
     Returns:
         How many members were decided.
     """
-    decided = 0
-    for held in invoices.held_payers(tenant):
-        member = Member.model_validate(held.payer)
-        resolution = resolve(tenant, member, now)
-        if isinstance(resolution, Undecided):
-            continue
-        decided += 1
-        for invoice in _locked(tenant, member.id, InvoiceState.HELD):
-            if isinstance(resolution, Known):
-                make_ready(invoice, resolution.contact_id, now)
-            else:
-                invoices.change(invoice, state=InvoiceState.WAITING)
-    return decided
+    return sum(_release(tenant, held, now) for held in invoices.held_payers(tenant))
+
+
+def retry(tenant: str, member_id: str, now: datetime) -> None:
+    """A person has mended something: decide anew, and ask Xero anew if it refused."""
+    writes.ask_again(tenant, LaneName.CONTACTS, member_id, now)
+    held = invoices.of_payer(tenant, member_id, InvoiceState.HELD)
+    if held:
+        _release(tenant, held[-1], now)
+
+
+def _release(tenant: str, held: Invoice, now: datetime) -> bool:
+    """Whether it is clear now; then all that this payer waits for goes on."""
+    member = Member.model_validate(held.payer)
+    resolution = resolve(tenant, member, now)
+    if isinstance(resolution, Undecided):
+        return False
+    for invoice in _locked(tenant, member.id, InvoiceState.HELD):
+        if isinstance(resolution, Known):
+            make_ready(invoice, resolution.contact_id, now)
+        else:
+            invoices.change(invoice, state=InvoiceState.WAITING)
+    return True
 
 
 def _decide(tenant: str, member: Member) -> Matched | Ambiguous | NoMatch:

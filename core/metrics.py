@@ -64,6 +64,40 @@ class Metrics:
             "Writes to Xero whose outcome is not known",
             registry=self.registry,
         )
+        self.intents_unknown_oldest = Gauge(
+            "settled_intents_unknown_oldest_seconds",
+            "Since when the oldest of them is not known",
+            registry=self.registry,
+        )
+        self.writes_stranded = Gauge(
+            "settled_writes_stranded",
+            "Things to be written that belong to a call which has ended without them",
+            registry=self.registry,
+        )
+        self.lanes_parked = Gauge(
+            "settled_lanes_parked",
+            "Lanes that rest, by name",
+            ["lane"],
+            registry=self.registry,
+        )
+        self.lane_behind = Gauge(
+            "settled_lane_behind_seconds",
+            "For how long the oldest work of a lane has been due, by name",
+            ["lane"],
+            registry=self.registry,
+        )
+        self.invoices_astray = Gauge(
+            "settled_invoices_astray",
+            "Invoices that do not agree with what Xero was seen to say, by how",
+            ["how"],
+            registry=self.registry,
+        )
+        self.invoices_astray_oldest = Gauge(
+            "settled_invoices_astray_oldest_seconds",
+            "Since when the oldest of them does not, by how",
+            ["how"],
+            registry=self.registry,
+        )
         self.problems_open = Gauge(
             "settled_problems_open",
             "Things that need a person",
@@ -72,6 +106,17 @@ class Metrics:
         self.inbox_oldest = Gauge(
             "settled_inbox_oldest_seconds",
             "Age of the oldest message without a final answer",
+            registry=self.registry,
+        )
+        self.unanswered_oldest = Gauge(
+            "settled_message_unanswered_seconds",
+            "Age of the oldest request that is neither invoiced, answered nor held",
+            registry=self.registry,
+        )
+        self.unacknowledged_oldest = Gauge(
+            "settled_outbox_unacknowledged_seconds",
+            "Age of the oldest message that Redis has and the group did not confirm",
+            ["group"],
             registry=self.registry,
         )
         self.outbox_oldest = Gauge(

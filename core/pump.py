@@ -1,30 +1,42 @@
 """The pump wakes what is due and nobody works on, whatever became of the hints."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
 
 from core.clock import Clock
-from core.db import inbox, lanes, outbox, problems, processes, reference, writes
+from core.db import inbox, lanes, processes, reference, writes
 from core.db.database import transaction
+from core.invariants import Invariants
 from core.lane_running import LaneRunner
-from core.metrics import Metrics
+from core.quota import QuotaCounter
 from core.waking import LaneName, Waker
+
+log = structlog.get_logger()
 
 #: With nothing due the pump still looks this often: other processes add work too.
 IDLE_S = 0.5
 
-GAUGES_EVERY = timedelta(seconds=2)
-
 
 class Pump:
     def __init__(
-        self, runner: LaneRunner, waker: Waker, clock: Clock, metrics: Metrics
+        self,
+        runner: LaneRunner,
+        waker: Waker,
+        quota: QuotaCounter,
+        invariants: Invariants,
+        clock: Clock,
+        gone: Callable[[], Sequence[str]],
     ) -> None:
         self.runner = runner
         self.waker = waker
+        self.quota = quota
+        self.gone = gone
+        self.invariants = invariants
         self.clock = clock
-        self.metrics = metrics
-        self._gauges_at: datetime | None = None
         self._prepared: set[str] = set()
+        self._has_buried_calls = False
 
     def tick(self) -> float:
         """Wake what is due.
@@ -33,7 +45,9 @@ class Pump:
             Seconds until the next look.
         """
         now = self.clock.now()
+        gone = self.gone()
         with transaction():
+            self._bury_dead(gone, now)
             alive = processes.living(now)
             orphaned = writes.orphan(alive, now)
             lanes.free_orphaned(alive)
@@ -41,15 +55,37 @@ class Pump:
         self.waker.messages(messages)
         for tenant, kind in orphaned:
             self.waker.lane(tenant, LaneName(kind))
+        tenants = self._tenants(now)
+        self._end_calls_of_the_dead(tenants, alive)
         moments = [
             moment
-            for tenant in self._tenants(now)
+            for tenant in tenants
             for name in LaneName
             if (moment := self._lane(tenant, name, now)) is not None
         ]
-        self._measure(now)
+        self.invariants.measure()
         soonest = min((m - now).total_seconds() for m in moments) if moments else IDLE_S
         return min(max(soonest, 0.02), IDLE_S)
+
+    def _bury_dead(self, gone: Sequence[str], now: datetime) -> None:
+        """Who died may have been told to look, and nobody would look for a while."""
+        for name in gone:
+            processes.leave(name)
+        dead = [*gone, *processes.bury_silent(now)]
+        if dead:
+            log.warning("process.silent", processes=dead)
+            lanes.forget_wakes()
+            inbox.forget_wakes()
+            self._has_buried_calls = False
+
+    def _end_calls_of_the_dead(self, tenants: Sequence[str], alive: set[str]) -> None:
+        """A call under way counts in the quota until it ends, or whoever made it.
+
+        Where nobody lives the books were away for longer than the living are silent.
+        """
+        if alive and not self._has_buried_calls:
+            buried = [self.quota.bury(tenant, alive) for tenant in tenants]
+            self._has_buried_calls = all(buried)
 
     def _tenants(self, now: datetime) -> list[str]:
         """Connected tenants; a new one gets its lanes, and its first reads are due."""
@@ -68,22 +104,9 @@ class Pump:
         self.waker.lane(tenant, name)
         return None
 
-    def _measure(self, now: datetime) -> None:
-        if self._gauges_at is not None and now < self._gauges_at + GAUGES_EVERY:
-            return
-        self._gauges_at = now
-        self.metrics.intents_unknown.set(len(writes.unknown_intents()))
-        self.metrics.problems_open.set(len(problems.open_problems()))
-        self.metrics.inbox_oldest.set(_age(inbox.oldest_unfinished(), now))
-        self.metrics.outbox_oldest.set(_age(outbox.oldest_unsent(), now))
-
 
 def _prepare(tenant: str, now: datetime) -> None:
     lanes.ensure(tenant, [name.value for name in LaneName])
     for name in (LaneName.REFERENCE, LaneName.MIRROR, LaneName.SWEEP):
         if lanes.get(tenant, name).due_at is None:
             lanes.ask(tenant, name, now, now)
-
-
-def _age(moment: datetime | None, now: datetime) -> float:
-    return 0.0 if moment is None else max((now - moment).total_seconds(), 0.0)

@@ -4,7 +4,7 @@ Facts: per tenant 60 calls a minute, five at once, 1,000 or 5,000 a day by tier;
 per app 10,000 a minute (facts/xero.md, section 1).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -112,6 +112,15 @@ class QuotaCounter(Protocol):
 
     def block(self, tenant: str, until: datetime, reason: str) -> None:
         """Admit nothing for this tenant before a moment (a 429's Retry-After)."""
+        ...
+
+    def bury(self, tenant: str, alive: Collection[str]) -> bool:
+        """Calls of processes that are not among these have ended with them.
+
+        Their sockets are closed; that Xero may still be at one of them costs a 429 at
+        worst, while their places would else be held for a whole call lease. False
+        while the counter is away: to be said again.
+        """
         ...
 
     def remaining(self, tenant: str, policy: QuotaPolicy) -> Remaining:

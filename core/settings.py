@@ -97,6 +97,19 @@ class WebSettings(_Table):
     internal_port: int = Field(default=8_081, ge=0, le=65_535)
 
 
+class RolesSettings(_Table):
+    """``[roles]``: processes of ``settled run --role``, and where each is watched."""
+
+    #: Internal ports, in the place of ``web.internal_port``.
+    web_port: int = Field(default=8_081, ge=0, le=65_535)
+    intake_port: int = Field(default=8_082, ge=0, le=65_535)
+    relay_port: int = Field(default=8_083, ge=0, le=65_535)
+    pump_port: int = Field(default=8_084, ge=0, le=65_535)
+    #: Each worker process takes the first free one from here on.
+    worker_port: int = Field(default=8_085, ge=0, le=65_535)
+    worker_processes: int = Field(default=2, ge=1, le=64)
+
+
 class XeroSettings(_Table):
     """``[xero]``: the app as registered with Xero, and where Xero is."""
 
@@ -203,6 +216,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     bus: BusSettings = BusSettings()
     web: WebSettings = WebSettings()
+    roles: RolesSettings = RolesSettings()
     xero: XeroSettings = XeroSettings()
     quota: QuotaSettings = QuotaSettings()
     sweep: SweepSettings = SweepSettings()

@@ -140,6 +140,7 @@ class Control:
         self,
         *,
         duplicate: int = 0,
+        repeat: int = 0,
         reorder: bool = False,
         drop: int = 0,
         delay_s: float = 0,
@@ -147,6 +148,7 @@ class Control:
         """Let deliveries go wrong."""
         order = {
             "duplicate": duplicate,
+            "repeat": repeat,
             "reorder": reorder,
             "drop": drop,
             "delay_s": delay_s,

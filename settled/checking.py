@@ -1,5 +1,6 @@
 """``settled check``: everything that can be known to be wrong before it goes wrong."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -12,7 +13,7 @@ from bus.connection import command_client, require_durable
 from bus.embedded import RedisFolderTaken
 from core import reference_data
 from core.clock import SystemClock
-from core.db import reference, tokens
+from core.db import processes, reference, tokens
 from core.db.database import check_writable, pending_migrations
 from core.drafts import Price
 from core.errors import SettingsInvalid, SettledError
@@ -21,6 +22,7 @@ from core.settings import Settings
 from core.workflow_settings import WorkflowTables
 from core.xero.oauth import XeroOAuth
 from core.xero.tokens import Tokens
+from settled.roles import EVERYTHING, Role, require_shareable
 from settled.stores import Stores
 
 #: Xero's names of zones for which the settings' name is known.
@@ -44,6 +46,8 @@ def check_all(settings: Settings, *, offline: bool) -> list[Finding]:
             *_found("plugins", lambda: _plugins(settings)),
             *_found("database", _database),
             *_found("redis", lambda: _redis(stores)),
+            *_found("roles", lambda: _roles(settings)),
+            *_found("processes", _processes),
             *_found("xero app", lambda: _app(settings)),
             *([] if offline else _found("token", lambda: _token(settings, stores))),
             *_prices(),
@@ -99,6 +103,23 @@ def _redis(stores: Stores) -> str:
         return require_durable_redis(stores.redis_url())
     except RedisFolderTaken:
         return "embedded, in use by a running daemon"
+
+
+def _roles(settings: Settings) -> str:
+    try:
+        return f"can be run {require_shareable(settings)}"
+    except SettingsInvalid as why_not:
+        return f"everything in one process; {why_not}"
+
+
+def _processes() -> str:
+    """Who runs now. Roles are of no use alone: each needs all the others."""
+    living = processes.living(SystemClock().now())
+    counted = Counter(name.partition("@")[0] for name in sorted(living))
+    missing = set(Role) - counted.keys()
+    if counted and missing and EVERYTHING not in counted:
+        raise SettingsInvalid("run --role", f"nobody runs {', '.join(sorted(missing))}")
+    return ", ".join(f"{role}: {n}" for role, n in counted.items()) or "none runs"
 
 
 def require_durable_redis(url: str) -> str:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bus.connection import RedisUnreachable
+from core.db.inbox import InboxState
 from core.errors import (
     BooksUnusable,
     NotConnected,
@@ -26,6 +27,7 @@ from core.errors import (
 from core.registry import PluginInvalid, Registry
 from core.settings import load_settings
 from settled.logs import configure_logs
+from settled.roles import Role
 
 SOMETHING_WRONG, USAGE, UNUSABLE, UNREACHABLE = 1, 2, 3, 4
 
@@ -94,11 +96,21 @@ def cli() -> None:
 
 @cli.command()
 @config_option
-def run(config: Path | None) -> None:
-    """Run everything in this process until Ctrl-C or SIGTERM."""
-    from settled.running import run_until_told_to_stop
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    help="Only this, for several processes on one Redis and one database; "
+    "else everything in one process.",
+)
+def run(config: Path | None, role: str | None) -> None:
+    """Run everything, or one role, until Ctrl-C or SIGTERM."""
+    from settled.running import run_until_told_to_stop, run_worker_processes
 
-    run_until_told_to_stop(load_settings(config))
+    settings = load_settings(config)
+    if role == Role.WORKER:
+        run_worker_processes(settings, config)
+    else:
+        run_until_told_to_stop(settings, None if role is None else Role(role))
 
 
 @cli.command()
@@ -212,6 +224,67 @@ def close_problem(cause: str, config: Path | None) -> None:
 
     close_problem_of(load_settings(config), cause)
     click.echo(f"closed: {cause}")
+
+
+@problems.command("retry")
+@click.argument("cause")
+@config_option
+def retry_problem(cause: str, config: Path | None) -> None:
+    """Try again what the problem with this cause has stopped, and close it.
+
+    For what Xero refused and a person has mended there, and for messages that a
+    mended plugin can handle now.
+    """
+    from settled.maintenance import retry_problem_of
+
+    retry_problem_of(load_settings(config), cause)
+    click.echo(f"due again: {cause}")
+
+
+@cli.group()
+def messages() -> None:
+    """What the platform has sent."""
+
+
+@messages.command("list")
+@click.option("--held", is_flag=True, help="Only those that wait for a person.")
+@config_option
+def list_messages(held: bool, config: Path | None) -> None:
+    """List the messages that are not finished; exits with 1 if any is held."""
+    from settled.maintenance import open_messages
+
+    rows = open_messages(load_settings(config), held_only=held)
+    table = Table("received", "state", "id", "type", "subject", "", box=None)
+    for row, is_overtaken in rows:
+        received = f"{row.received_at:%Y-%m-%d %H:%M}"
+        remark = "overtaken by a later one" if is_overtaken else ""
+        what = (row.message_id, row.type, row.subject, remark)
+        table.add_row(received, row.state, *what)
+    _print(table if rows else "none")
+    if any(row.state == InboxState.HELD for row, _ in rows):
+        raise click.exceptions.Exit(SOMETHING_WRONG)
+
+
+@messages.command("retry")
+@click.argument("message_id", metavar="[ID]", required=False)
+@click.option("--all", "is_all", is_flag=True, help="Every message that is held.")
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="Also where a later message about the same subject was handled meanwhile.",
+)
+@config_option
+def retry_messages(
+    message_id: str | None, is_all: bool, anyway: bool, config: Path | None
+) -> None:
+    """Handle held messages after all: the one with this id, or --all."""
+    from settled.maintenance import retry_held_messages
+
+    if is_all == (message_id is not None):
+        raise click.UsageError("name a message, or say --all")
+    settings = load_settings(config)
+    count = retry_held_messages(settings, message_id, overtaken_too=anyway)
+    click.echo(f"{count} to be handled")
 
 
 @cli.command()

@@ -1,6 +1,7 @@
 """Commands that look at the books or change what is not money."""
 
 import csv
+import getpass
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,17 +11,21 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from core import reference_data
+import structlog
+
+from core import reference_data, retrying
 from core.clock import SystemClock
-from core.db import problems, reference
+from core.db import inbox, problems, reference
 from core.db.database import close_books, migrate, open_books, transaction
-from core.db.models import Problem
+from core.db.models import Inbox, Problem
 from core.drafts import Price
 from core.errors import SettingsInvalid
 from core.money import cents
 from core.registry import Registry
 from core.settings import Settings
 from settled.stores import Stores
+
+log = structlog.get_logger()
 
 COLUMNS = (
     "workflow",
@@ -35,6 +40,9 @@ COLUMNS = (
 
 #: What a column of the books holds.
 LONGEST = 255
+
+#: Of messages that only wait for their turn; more in one list helps nobody.
+LISTED_AT_MOST = 100
 
 #: Far above every price, and far below where Decimal begins to round.
 DEAREST = Decimal(10) ** 18
@@ -126,6 +134,52 @@ def close_problem_of(settings: Settings, cause: str) -> None:
         if cause not in {problem.cause for problem in problems.open_problems()}:
             raise SettingsInvalid(cause, "no open problem has this cause")
         problems.close_problem(cause, SystemClock().now())
+
+
+def retry_problem_of(settings: Settings, cause: str) -> None:
+    """What it has stopped is due again.
+
+    Raises:
+        SettingsInvalid: no open problem has this cause.
+        NothingToRetry: trying again would change nothing.
+    """
+    with opened_books(settings), transaction():
+        by_cause = {problem.cause: problem for problem in problems.open_problems()}
+        if cause not in by_cause:
+            raise SettingsInvalid(cause, "no open problem has this cause")
+        retrying.retry_problem(by_cause[cause], SystemClock().now())
+    log.warning("problem.retried", cause=cause, by=getpass.getuser())
+
+
+def open_messages(settings: Settings, *, held_only: bool) -> list[tuple[Inbox, bool]]:
+    """Each with whether a later message about its subject has been handled."""
+    with opened_books(settings):
+        rows = [] if held_only else inbox.waiting(LISTED_AT_MOST)
+        return [(row, inbox.is_overtaken(row)) for row in [*inbox.held(), *rows]]
+
+
+def retry_held_messages(
+    settings: Settings, message_id: str | None, *, overtaken_too: bool
+) -> int:
+    """Handle them after all: those of one id, or all; how many.
+
+    Raises:
+        SettingsInvalid: none is held, or each was overtaken by a later message.
+    """
+    with opened_books(settings), transaction():
+        held = inbox.held(message_id)
+        if not held:
+            raise SettingsInvalid(message_id or "--all", "no such message is held")
+        rows = [row for row in held if overtaken_too or not inbox.is_overtaken(row)]
+        if not rows:
+            raise SettingsInvalid(
+                message_id or "--all",
+                "a later message about the subject was handled; --anyway, if it is so",
+            )
+        retrying.retry_messages(rows, SystemClock().now())
+        ids = [row.message_id for row in rows]
+    log.warning("messages.retried", messages=ids, by=getpass.getuser())
+    return len(rows)
 
 
 def _workflow(row: tuple[str, Price]) -> str:

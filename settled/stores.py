@@ -14,12 +14,16 @@ class Stores:
         self.settings = settings
         self.redis: EmbeddedRedis | None = None
 
-    def open_books(self) -> None:
-        """Our own SQLite is brought up to date; a shared database must be already."""
+    def open_books(self, *, is_shared: bool = False) -> None:
+        """Our own SQLite is brought up to date; a shared database must be already.
+
+        Args:
+            is_shared: other processes open it too, perhaps at this moment.
+        """
         _make_folder(self.settings.data_folder)
         url = self.books_url()
         open_books(url)
-        if url.startswith("sqlite:"):
+        if url.startswith("sqlite:") and not is_shared:
             migrate()
         else:
             require_schema()

@@ -51,12 +51,51 @@ class RedisServer:
 
 
 class PostgresServer:
-    """A throw-away cluster on a loopback port."""
+    """A throw-away cluster on a loopback port, which may be ended and started again.
 
-    def __init__(self, port: int, pid: int) -> None:
+    Args:
+        command: how it is started.
+        user: whom it runs as; None: whoever runs the suite.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        command: Sequence[str],
+        log: Path,
+        user: pwd.struct_passwd | None,
+    ) -> None:
         self.port = port
-        self.pid = pid
+        self._command, self._log, self._user = command, log, user
         self._numbers = itertools.count(1)
+        self._process = self._started()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def restart(self, stop: signal.Signals) -> None:
+        """End it and start it anew, with the same data, at the same address.
+
+        Args:
+            stop: SIGINT is PostgreSQL's "fast" shutdown, SIGQUIT its "immediate" one,
+                which is a crash of all its processes at once.
+        """
+        self.end(stop)
+        self._process = self._started()
+
+    def end(self, stop: signal.Signals = signal.SIGINT) -> None:
+        # "fast" unless told otherwise: it does not wait for clients.
+        _end(self._process, stop)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        process = _start(self._command, self._log, self._user)
+        try:
+            _wait_for(lambda: _connects(self.url()), process, self._log)
+        except BaseException:
+            _end(process, signal.SIGQUIT)
+            raise
+        return process
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -126,11 +165,11 @@ def running_postgres() -> Iterator[PostgresServer]:
             "-c", "fsync=off", "-c", "max_connections=200",
         ]
         # fmt: on
-        # SIGINT is PostgreSQL's "fast" shutdown: it does not wait for clients.
-        with _process(command, folder / "log", signal.SIGINT, user) as process:
-            server = PostgresServer(port, process.pid)
-            _wait_for(lambda: _connects(server.url()), process, folder / "log")
+        server = PostgresServer(port, command, folder / "log", user)
+        try:
             yield server
+        finally:
+            server.end()
 
 
 def _connects(url: str) -> bool:
@@ -200,13 +239,20 @@ def _run_as(user: pwd.struct_passwd | None, command: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _process(
-    command: Sequence[str],
-    log: Path,
-    stop: signal.Signals,
-    user: pwd.struct_passwd | None = None,
+    command: Sequence[str], log: Path, stop: signal.Signals
 ) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 the arguments are ours
+    process = _start(command, log)
+    try:
+        yield process
+    finally:
+        _end(process, stop)
+
+
+def _start(
+    command: Sequence[str], log: Path, user: pwd.struct_passwd | None = None
+) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 the arguments are ours
             command,
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -219,15 +265,15 @@ def _process(
             # Runs after the change of user, which would undo it.
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
+
+
+def _end(process: subprocess.Popen[bytes], stop: signal.Signals) -> None:
+    process.send_signal(stop)
     try:
-        yield process
-    finally:
-        process.send_signal(stop)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 # Loaded here, because between fork and exec nothing should be imported.

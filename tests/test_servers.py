@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,21 @@ def test_a_database_goes_even_while_somebody_is_connected(
     with pytest.raises(psycopg.OperationalError):
         forgotten.execute("SELECT 1")
     forgotten.close()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGQUIT])
+def test_a_cluster_goes_on_with_its_data_where_it_was_ended(
+    postgres_server: servers.PostgresServer, stop: signal.Signals
+) -> None:
+    with postgres_server.database() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE money AS SELECT 5 AS amount")
+        pid = postgres_server.pid
+        postgres_server.restart(stop)
+        with psycopg.connect(url) as connection:
+            found = connection.execute("SELECT amount FROM money").fetchone()
+    assert found == (5,)
+    assert not servers.lives(pid)
 
 
 def test_the_database_is_of_the_kind_that_was_asked_for(database_url: str) -> None:

@@ -85,11 +85,16 @@ class SqliteBooks(SqliteDatabase):
         return self.connections.add(super()._connect())  # type: ignore[misc]
 
 
+#: A process that is frozen in a transaction must not keep others from its rows for
+#: longer than it takes to presume it dead; ours take milliseconds.
+_IDLE_AT_MOST = "-c idle_in_transaction_session_timeout=5s"
+
+
 class PostgresBooks(PostgresqlDatabase):
     """PostgreSQL through psycopg 3."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, prefer_psycopg3=True)
+        super().__init__(url, prefer_psycopg3=True, options=_IDLE_AT_MOST)
         self.connections = Connections()
         self.turn: AbstractContextManager[Any] = nullcontext()
 

@@ -101,6 +101,40 @@ def finish(row_id: int, state: InboxState) -> bool:
     return _finish.changed(row=row_id, state=state) > 0
 
 
+def held(message_id: str | None = None) -> list[Inbox]:
+    """Messages that wait for a person; those of one id, whatever their source."""
+    query = Inbox.select().where(Inbox.state == InboxState.HELD)
+    if message_id is not None:
+        query = query.where(Inbox.message_id == message_id)
+    return list(query.order_by(Inbox.id))
+
+
+def waiting(limit: int) -> list[Inbox]:
+    """The oldest messages that are accepted and not yet handled."""
+    query = Inbox.select().where(Inbox.state == InboxState.ACCEPTED)
+    return list(query.order_by(Inbox.id).limit(limit))
+
+
+def release(row_ids: Sequence[int], now: datetime) -> None:
+    """Held messages are to be handled after all, as if they had just been accepted."""
+    for start in range(0, len(row_ids), 500):
+        some = list(row_ids[start : start + 500])
+        Inbox.update(
+            state=InboxState.ACCEPTED, due_at=now, woken_at=None, tries=0
+        ).where(Inbox.id.in_(some) & (Inbox.state == InboxState.HELD)).execute()
+
+
+def is_overtaken(row: Inbox) -> bool:
+    """Whether a later message about the same subject has been handled already."""
+    later = Inbox.select().where(
+        (Inbox.tenant == row.tenant)
+        & (Inbox.subject == row.subject)
+        & (Inbox.state == InboxState.DONE)
+        & (Inbox.id > row.id)
+    )
+    return bool(later.exists())
+
+
 def reopen(row_id: int, now: datetime) -> None:
     """Not done after all: what follows from it is still to be said."""
     Inbox.update(state=InboxState.ACCEPTED, due_at=now, woken_at=now).where(
@@ -140,6 +174,13 @@ def wake_due(now: datetime, limit: int = 500) -> list[int]:
     if ids:
         Inbox.update(woken_at=now).where(Inbox.id.in_(ids)).execute()
     return ids
+
+
+def forget_wakes() -> None:
+    """Whoever was told to look may have died before it did: they may be told anew."""
+    Inbox.update(woken_at=None).where(
+        (Inbox.state == InboxState.ACCEPTED) & Inbox.woken_at.is_null(False)
+    ).execute()
 
 
 @statement

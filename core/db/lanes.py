@@ -59,6 +59,13 @@ def free_orphaned(alive: Iterable[str]) -> None:
             ).execute()
 
 
+def forget_wakes() -> None:
+    """Whoever was told to look may have died before it did: they may be told anew."""
+    Lane.update(woken_at=None).where(
+        Lane.holder.is_null() & Lane.woken_at.is_null(False)
+    ).execute()
+
+
 @statement
 def _leave(tenant: Slot, name: Slot, holder: Slot) -> Any:
     return Lane.update(holder=None, woken_at=None).where(

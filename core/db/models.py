@@ -144,6 +144,7 @@ class Invoice(Table):
             (("tenant", "number"), True),
             (("tenant", "xero_id"), True),
             (("tenant", "payer_member_id", "state"), False),
+            (("state", "created_at"), False),
         )
 
 
@@ -199,6 +200,7 @@ class Outbox(Table):
                 "CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (id) "
                 "WHERE stream_id IS NULL"
             ),
+            (("stream_id",), False),
         )
 
 
@@ -222,7 +224,10 @@ class Intent(Table):
     reason = TextField(default="")
 
     class Meta:
-        indexes = ((("tenant", "kind", "state"), False),)
+        indexes = (
+            (("tenant", "kind", "state"), False),
+            (("state",), False),
+        )
 
 
 class Write(Table):
@@ -247,6 +252,7 @@ class Write(Table):
             (("tenant", "kind", "key"), True),
             (("tenant", "kind", "state", "due_at"), False),
             (("intent",), False),
+            (("state",), False),
         )
 
 

@@ -36,6 +36,11 @@ def living(now: datetime) -> set[str]:
     return {row.name for row in _living.rows(since=now - SILENT_AFTER)}
 
 
-def forget_silent(now: datetime) -> None:
-    """Processes that have been silent for a day are no longer of interest."""
-    Process.delete().where(Process.beat_at < now - timedelta(days=1)).execute()
+def bury_silent(now: datetime) -> list[str]:
+    """Forget those who are presumed dead; who was only slow comes back by itself.
+
+    Returns:
+        Their names, each to one caller only.
+    """
+    silent = Process.delete().where(Process.beat_at <= now - SILENT_AFTER)
+    return [row.name for row in silent.returning(Process.name).execute()]

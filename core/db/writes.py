@@ -350,13 +350,15 @@ def is_under_way(tenant: str, kind: str, key: str) -> bool:
     return row is not None and row.state in (WriteState.DUE, WriteState.CLAIMED)
 
 
-def ask_again(tenant: str, kind: str, key: str, at: datetime) -> None:
-    """What Xero refused is due once more, because it was asked for anew."""
-    Write.update(
-        state=WriteState.DUE, intent=None, due_at=at, tries=0, reason=""
-    ).where(
-        _of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.REFUSED)
-    ).execute()
+def ask_again(tenant: str, kind: str, key: str, at: datetime) -> bool:
+    """What Xero refused is due once more; False if it had not refused it."""
+    return bool(
+        Write.update(state=WriteState.DUE, intent=None, due_at=at, tries=0, reason="")
+        .where(
+            _of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.REFUSED)
+        )
+        .execute()
+    )
 
 
 def limit_batch(write: Write, limit: int) -> None:

@@ -1,7 +1,9 @@
 """Secrets at rest: MultiFernet, the newest key first, the owner's name inside."""
 
+import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,10 +55,21 @@ def own_key(folder: Path) -> str:
     Whoever has the whole folder has the tokens; ``token_keys`` keeps them apart.
     """
     path = folder / "token.key"
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(Fernet.generate_key().decode())
+    if not path.exists():
+        _put_whole(path, Fernet.generate_key())
     return path.read_text().strip()
+
+
+def _put_whole(path: Path, content: bytes) -> None:
+    """Make the file with all of its content, unless another process has just done so.
+
+    Roles that start together would else find a file that is still empty.
+    """
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()

@@ -266,6 +266,7 @@ class ControlApi:
             "faults": [fault.shape() for fault in self._service.faults.standing],
             "webhooks": {
                 "duplicate": webhooks.duplicate,
+                "repeat": webhooks.repeat,
                 "reorder": webhooks.reorder,
                 "drop": webhooks.drop,
                 "delay_s": webhooks.delay_s,
@@ -430,6 +431,7 @@ def _fault(order: dict[str, Any]) -> Fault:
 def _webhook_faults(order: dict[str, Any]) -> WebhookFaults:
     return WebhookFaults(
         duplicate=int(order.get("duplicate", 0)),
+        repeat=int(order.get("repeat", 0)),
         reorder=bool(order.get("reorder", False)),
         drop=int(order.get("drop", 0)),
         delay_s=float(order.get("delay_s", 0)),

@@ -66,9 +66,15 @@ class Fault:
 
 @dataclass(slots=True)
 class WebhookFaults:
-    """What shall go wrong with deliveries."""
+    """What shall go wrong with deliveries.
+
+    Attributes:
+        duplicate: how many more deliveries there are, all of them of the next body.
+        repeat: how many times more each body is delivered, until this is cleared.
+    """
 
     duplicate: int = 0
+    repeat: int = 0
     reorder: bool = False
     drop: int = 0
     delay_s: float = 0.0

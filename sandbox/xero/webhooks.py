@@ -258,6 +258,8 @@ class Webhooks:
     def _post_batch(self, body: bytes) -> bool:
         signature = sign(self.key, body)
         good = self._post(body, signature)
+        for _ in range(self._faults.webhooks.repeat):
+            good = self._post(body, signature)
         while self._faults.webhooks.duplicate > 0:
             self._faults.webhooks.duplicate -= 1
             good = self._post(body, signature)

@@ -31,7 +31,7 @@ class Judge:
             *self._wishes(),
             *self._bad_messages(),
             *self._unwished(),
-            *self._duplicates(),
+            *doubled(self.contacts.values()),
             *self._emails(),
             *self._books(),
             *self._actions(),
@@ -68,21 +68,11 @@ class Judge:
             yield f"{subject}: total {invoice['Total']}, wished {wish['total']}"
         if invoice["CurrencyCode"] != wish["currency"]:
             yield f"{subject}: in {invoice['CurrencyCode']}"
-        if not self._is_contact_of(invoice, wish):
-            yield f"{subject}: on another's contact"
-
-    def _is_contact_of(
-        self, invoice: Mapping[str, Any], wish: Mapping[str, Any]
-    ) -> bool:
-        """By number, or by the e-mail and name of the member who was to be found."""
         contact = self.contacts[invoice["Contact"]["ContactID"]]
         data = self.messages[wish["message_id"]]["data"]
         payer = data.get("bill_to") or data["member"]
-        numbers = (contact.get("ContactNumber"), contact.get("AccountNumber"))
-        return wish["member_id"] in numbers or (
-            contact["EmailAddress"].lower() == payer["email"].lower()
-            and contact["Name"].casefold() == payer["name"].casefold()
-        )
+        if not is_contact_of(contact, wish["member_id"], payer):
+            yield f"{subject}: on another's contact"
 
     def _bad_messages(self) -> Iterator[str]:
         rejections = [r for r in self.platform.received if r.type == "message.rejected"]
@@ -106,17 +96,6 @@ class Judge:
         wished = {f"membership:{w['subject']}" for w in self.season.wishes}
         for reference in set(self.invoices) - wished:
             yield f"{reference}: an invoice that nobody wished for"
-
-    def _duplicates(self) -> Iterator[str]:
-        for key in ("ContactNumber", "Name"):
-            active = Counter(
-                c[key]
-                for c in self.ledger["contacts"]
-                if c.get(key) and c["ContactStatus"] == "ACTIVE"
-            )
-            yield from (
-                f"{n} contacts with {key} {v}" for v, n in active.items() if n > 1
-            )
 
     def _emails(self) -> Iterator[str]:
         sent = Counter(email["invoice_number"] for email in self.ledger["emails"])
@@ -156,6 +135,25 @@ class Judge:
             if is_paid or wish["expect"] == "free":
                 items = self.messages[wish["message_id"]]["data"].get("items")
                 yield from (i["subject"] for i in items or [wish])
+
+
+def is_contact_of(
+    contact: Mapping[str, Any], member_id: str, payer: Mapping[str, Any]
+) -> bool:
+    """By number, or by the e-mail and name of the member who was to be found."""
+    numbers = (contact.get("ContactNumber"), contact.get("AccountNumber"))
+    return member_id in numbers or (
+        contact["EmailAddress"].lower() == payer["email"].lower()
+        and contact["Name"].casefold() == payer["name"].casefold()
+    )
+
+
+def doubled(contacts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Two active contacts with one number, or with one name."""
+    standing = [c for c in contacts if c["ContactStatus"] == "ACTIVE"]
+    for key in ("ContactNumber", "Name"):
+        counts = Counter(c[key] for c in standing if c.get(key))
+        yield from (f"{n} contacts with {key} {v}" for v, n in counts.items() if n > 1)
 
 
 def _only_in(where: str, these: Iterable[str], those: Iterable[str]) -> Iterator[str]:

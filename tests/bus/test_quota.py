@@ -241,6 +241,54 @@ def test_so_many_at_once_and_no_more(proven: RedisQuotaCounter) -> None:
     admit(proven, five)
 
 
+def test_the_calls_of_the_dead_end_with_them_and_count_in_the_minute(
+    proven: RedisQuotaCounter,
+    redis_client: redis.Redis,
+    clock: VirtualClock,
+    books: Books,
+) -> None:
+    clock.advance(WINDOW_S)
+    dead, alive = (
+        RedisQuotaCounter(redis_client, clock, books, holder)
+        for holder in ("worker@host-11-aa", "worker@host-12-bb")
+    )
+    both = policy(minute=3, concurrent=2)
+    admit(dead, both)
+    admit(alive, both)
+    assert refusal(alive, both) == Wait(0.05, "concurrent")
+    assert alive.bury(TENANT, ["worker@host-12-bb"])
+    admit(alive, both)
+    assert refusal(alive, both).reason == "minute"
+    assert alive.remaining(TENANT, both).minute == 0
+
+
+def test_a_call_that_was_buried_too_early_ends_once(
+    proven: RedisQuotaCounter,
+    redis_client: redis.Redis,
+    clock: VirtualClock,
+    books: Books,
+) -> None:
+    clock.advance(WINDOW_S)
+    slow = RedisQuotaCounter(redis_client, clock, books, "worker@host-11-aa")
+    three = policy(minute=3)
+    call = admit(slow, three)
+    slow.bury(TENANT, [])
+    clock.advance(10)
+    slow.complete(call, NO_HEADERS)
+    assert slow.remaining(TENANT, three).minute == 2
+    clock.advance(WINDOW_S - 1)
+    assert slow.remaining(TENANT, three).minute == 2
+
+
+def test_nobody_buries_a_call_whose_process_is_not_known(
+    proven: RedisQuotaCounter,
+) -> None:
+    one = policy(concurrent=1)
+    admit(proven, one)
+    proven.bury(TENANT, ["worker@host-12-bb"])
+    assert refusal(proven, one) == Wait(0.05, "concurrent")
+
+
 @pytest.mark.parametrize(
     ("purpose", "places"),
     [(PAYMENTS, 5), (INTERACTIVE, 4), (BULK, 3), (HOUSEKEEPING, 2)],

@@ -32,6 +32,7 @@ from core.db.fields import MomentField
 from core.db.models import proxy
 from core.email_writes import EmailInvoices
 from core.handling import Handler
+from core.invariants import Invariants
 from core.invoice_writes import RaiseInvoices
 from core.lane_running import LaneRunner, LaneWork
 from core.metrics import Metrics
@@ -128,7 +129,9 @@ class Process:
         stopping = threading.Event()
         oauth = XeroOAuth(settings.xero, TokenTransport(lab.way))
         self.tokens = Tokens(settings, oauth, lab.seal, clock, name)
-        counter = RedisQuotaCounter(lab.redis, clock=clock, history=reference)
+        counter = RedisQuotaCounter(
+            lab.redis, clock=clock, history=reference, holder=name
+        )
         policy = settings.quota.policy()
         door = XeroDoor(settings.xero, policy, counter, self.tokens, clock, metrics)
         door.pool = ApiPool(lab.way)
@@ -150,7 +153,8 @@ class Process:
             **{LaneName(w.name): WriteLane(w, door, clock, name) for w in writes},
         }
         self.runner = LaneRunner(works, self.turns, clock, name, stopping)
-        self.pump = Pump(self.runner, self.turns, clock, metrics)
+        invariants = Invariants(lab.registry, ["platform"], self.runner, clock, metrics)
+        self.pump = Pump(self.runner, self.turns, counter, invariants, clock, gone=list)
         accepting = MessageDoor(settings, lab.registry, clock, metrics)
         # One consumer for all: by its own clock Redis lets another take over.
         self.intake = Intake(lab.redis, STREAM_IN, "lab", accepting, self.turns, clock)

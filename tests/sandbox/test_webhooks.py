@@ -281,6 +281,24 @@ def test_a_duplicate_delivery_can_be_asked_for(
     assert first == second
 
 
+def test_every_delivery_can_be_repeated_until_that_is_cleared(
+    app: Caller, subscribed: Receiver
+) -> None:
+    app.xero.control.webhook_faults(repeat=2)
+    app.contact("First")
+    subscribed.wait_for(lambda r: len(r.deliveries) == 3)
+    app.contact("Second")
+    subscribed.wait_for(lambda r: len(r.deliveries) == 6)
+    app.xero.control.clear_faults()
+    app.contact("Third")
+    subscribed.wait_for(lambda r: len(r.deliveries) == 7)
+    assert [subscribed.deliveries.count(one) for one in subscribed.deliveries] == [
+        *(3, 3, 3),
+        *(3, 3, 3),
+        1,
+    ]
+
+
 def test_a_dropped_event_can_be_asked_for(app: Caller, subscribed: Receiver) -> None:
     app.xero.control.webhook_faults(drop=1)
     app.contact("Dropped")

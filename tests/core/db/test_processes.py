@@ -31,8 +31,16 @@ def test_who_ends_in_good_order_is_forgotten_at_once(books: None) -> None:
     assert processes.living(NOW) == {"there"}
 
 
-def test_the_long_dead_are_forgotten_and_nobody_else(books: None) -> None:
-    processes.beat("long ago", NOW - timedelta(days=1, seconds=1))
-    processes.beat("today", NOW - timedelta(hours=23))
-    processes.forget_silent(NOW)
-    assert [row.name for row in Process.select()] == ["today"]
+def test_the_silent_are_buried_once_and_nobody_else(books: None) -> None:
+    processes.beat("silent", NOW - seconds(5))
+    processes.beat("slow", NOW - seconds(4.9))
+    assert processes.bury_silent(NOW) == ["silent"]
+    assert processes.bury_silent(NOW) == []
+    assert [row.name for row in Process.select()] == ["slow"]
+
+
+def test_who_was_only_slow_comes_back_by_itself(books: None) -> None:
+    processes.beat("slow", NOW)
+    processes.bury_silent(NOW + seconds(6))
+    processes.beat("slow", NOW + seconds(6))
+    assert processes.living(NOW + seconds(6)) == {"slow"}

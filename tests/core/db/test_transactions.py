@@ -7,12 +7,13 @@ import pytest
 from peewee import IntegrityError
 
 from core.db import invoices, problems, processes
-from core.db.database import transaction
+from core.db.database import close_books, open_books, transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice, Process, proxy
 from core.errors import VersionMoved
 from tests.core.db.crowd import together
 from tests.core.db.rows import NOW, invoice
+from tests.servers import PostgresServer
 
 THREADS, STEPS = 8, 8
 
@@ -51,6 +52,18 @@ def test_the_same_holds_between_processes_that_do_not_queue(
     row = invoice()
     together(4, lambda _: add_one_each_step(row.id))
     assert invoices.load(row.id).amount_paid == Decimal("0.01") * 4 * STEPS
+
+
+def test_nobody_may_sleep_in_a_transaction_on_postgresql(
+    postgres_server: PostgresServer,
+) -> None:
+    """A process that is frozen in one would keep the others from its rows."""
+    with postgres_server.database() as url:
+        open_books(url)
+        shown = proxy.execute_sql("SHOW idle_in_transaction_session_timeout")
+        limit = shown.fetchone()
+        close_books()
+    assert limit == ("5s",)
 
 
 def test_whoever_reads_without_a_lock_is_told_that_the_row_moved(books: None) -> None:

@@ -1,0 +1,99 @@
+"""What must hold at every moment, asked of the books by indexed queries."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from peewee import fn
+
+from core.db.invoices import InvoiceState
+from core.db.models import Intent, Invoice, Lane, Outbox, StreamPosition, Write
+from core.db.outbox import entry_id
+from core.db.positions import GROUP
+from core.db.writes import IntentState, WriteState
+
+#: Entries of one millisecond that are looked through for the first unacknowledged one;
+#: the relay adds 500 at once.
+LOOKED_THROUGH = 1_000
+
+
+def oldest_unraised(now: datetime) -> datetime | None:
+    """Since when the oldest invoice might be in Xero and is not, nor is it held."""
+    on_its_way = Invoice.state.in_([InvoiceState.WAITING, InvoiceState.READY])
+    asked = _first(Invoice.created_at, on_its_way & Invoice.raise_at.is_null())
+    dated = _first(Invoice.raise_at, on_its_way & (Invoice.raise_at <= now))
+    return min(filter(None, (asked, dated)), default=None)
+
+
+def raised_without_id(tenant: str) -> list[datetime]:
+    """When invoices were raised of which nobody knows what they are in Xero."""
+    rows = Invoice.select(Invoice.raised_at, Invoice.created_at).where(
+        (Invoice.tenant == tenant)
+        & Invoice.xero_id.is_null()
+        & (Invoice.state == InvoiceState.RAISED)
+    )
+    return [row.raised_at or row.created_at for row in rows]
+
+
+def settled_without_action(workflow: str, actions: Sequence[str]) -> list[datetime]:
+    """When invoices were found settled by money, or free, that no action followed."""
+    acted = Outbox.select().where(
+        (Outbox.invoice == Invoice.id) & Outbox.type.in_(list(actions))
+    )
+    is_paid = (Invoice.amount_paid > 0) | (Invoice.state == InvoiceState.FREE)
+    rows = Invoice.select(Invoice.read_sent_at, Invoice.created_at).where(
+        (Invoice.workflow == workflow)
+        & (Invoice.is_settled == True)  # noqa: E712 an expression of peewee's
+        & is_paid
+        & ~fn.EXISTS(acted)
+    )
+    return [row.read_sent_at or row.created_at for row in rows]
+
+
+def oldest_unacknowledged(group: str) -> datetime | None:
+    """When the oldest message was said that Redis has and the group did not confirm."""
+    held = StreamPosition.get_or_none(StreamPosition.name == f"{GROUP}{group}")
+    acknowledged = entry_id(held.value) if held is not None else (0, 0)
+    # Text compares like the number up to its milliseconds, which have as many digits
+    # since 2001 and until 2286.
+    later = (
+        Outbox.select(Outbox.stream_id, Outbox.created_at)
+        .where(Outbox.stream_id >= str(acknowledged[0]))
+        .order_by(Outbox.stream_id)
+        .limit(LOOKED_THROUGH)
+    )
+    return min(
+        (row.created_at for row in later if entry_id(row.stream_id) > acknowledged),
+        default=None,
+    )
+
+
+def unknown_since() -> list[datetime]:
+    """When the writes were first sent whose outcome is not known."""
+    rows = Intent.select(Intent.sent_at, Intent.created_at).where(
+        Intent.state == IntentState.UNKNOWN
+    )
+    return [row.sent_at or row.created_at for row in rows]
+
+
+def stranded_writes() -> int:
+    """Claimed elements whose intent has come to an end without them."""
+    under_way = Intent.select().where(
+        (Intent.id == Write.intent)
+        & Intent.state.in_([IntentState.OPEN, IntentState.UNKNOWN])
+    )
+    query = Write.select().where(
+        (Write.state == WriteState.CLAIMED) & ~fn.EXISTS(under_way)
+    )
+    return int(query.count())
+
+
+def parked_lanes(now: datetime) -> Iterable[str]:
+    """The name of each lane that rests, once for each tenant."""
+    rows = Lane.select(Lane.name).where(Lane.parked_until > now)
+    return [row.name for row in rows]
+
+
+def _first(column: Any, condition: Any) -> datetime | None:
+    row = Invoice.select(column).where(condition).order_by(column).first()
+    return None if row is None else getattr(row, column.name)

@@ -1,0 +1,93 @@
+"""What a person has mended is tried again: refused writes, held messages."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from core import contacts
+from core.db import inbox, invoices, problems, writes
+from core.db.invoices import InvoiceState
+from core.db.models import Inbox, Problem
+from core.errors import SettledError
+from core.waking import LaneName
+
+
+class NothingToRetry(SettledError):
+    """There is nothing here that trying again would change."""
+
+
+def retry_problem(problem: Problem, now: datetime) -> None:
+    """Make due again what the problem has stopped, and close it.
+
+    What is not mended is met again, and its problem opened again.
+
+    Raises:
+        NothingToRetry: problems of this kind end by themselves, or in Xero.
+    """
+    retry = RETRIES.get(problem.kind)
+    if retry is None:
+        raise NothingToRetry(f"{problem.kind}: there is nothing to be tried again")
+    problems.close_problem(problem.cause, now)
+    retry(problem, now)
+
+
+def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
+    """Held messages are accepted ones again. The problem ends with the last of them."""
+    inbox.release([row.id for row in rows], now)
+    still_held = {row.type for row in inbox.held()}
+    for problem in problems.open_problems():
+        if problem.kind in HOLDING and _type_of(problem) not in still_held:
+            problems.close_problem(problem.cause, now)
+
+
+def _retry_contact(problem: Problem, now: datetime) -> None:
+    _, tenant, member_id = problem.cause.split(":", 2)
+    contacts.retry(tenant, member_id, now)
+
+
+def _retry_invoice(problem: Problem, now: datetime) -> None:
+    invoice = invoices.lock(_id_of(problem))
+    if invoice.state != InvoiceState.REFUSED:
+        raise NothingToRetry(f"{invoice.reference} is {invoice.state}")
+    invoices.change(invoice, state=InvoiceState.READY)
+    writes.ask_again(invoice.tenant, LaneName.INVOICES, str(invoice.id), now)
+
+
+def _retry_email(problem: Problem, now: datetime) -> None:
+    _ask_again(problem, LaneName.EMAILS, now)
+
+
+def _retry_void(problem: Problem, now: datetime) -> None:
+    _ask_again(problem, LaneName.VOIDS, now)
+
+
+def _ask_again(problem: Problem, lane: LaneName, now: datetime) -> None:
+    invoice = invoices.load(_id_of(problem))
+    if not writes.ask_again(invoice.tenant, lane, str(invoice.id), now):
+        raise NothingToRetry(f"{invoice.number} is not refused any more")
+
+
+def _retry_held(problem: Problem, now: datetime) -> None:
+    rows = [row for row in inbox.held() if row.type == _type_of(problem)]
+    retry_messages([row for row in rows if not inbox.is_overtaken(row)], now)
+
+
+def _id_of(problem: Problem) -> int:
+    return int(problem.cause.partition(":")[2])
+
+
+def _type_of(problem: Problem) -> str:
+    """Which messages it holds: the last part of its cause."""
+    return str(problem.cause.rpartition(":")[2])
+
+
+#: Kinds of problem that hold every message of a type.
+HOLDING = frozenset({"plugin_failed", "message_failed"})
+
+RETRIES: Mapping[str, Callable[[Problem, datetime], None]] = {
+    "contact_refused": _retry_contact,
+    "contact_undecided": _retry_contact,
+    "invoice_refused": _retry_invoice,
+    "email_refused": _retry_email,
+    "void_refused": _retry_void,
+    **dict.fromkeys(HOLDING, _retry_held),
+}

@@ -1,0 +1,166 @@
+"""Every part, made and wired in one place; nothing here runs yet."""
+
+import contextlib
+import threading
+from collections.abc import Mapping
+
+from bus.broker import Actors, DramatiqWaker, make_broker
+from bus.connection import Client, blocking_client, command_client
+from bus.intake import Intake
+from bus.quota import RedisQuotaCounter
+from bus.relay import Relay
+from bus.trimming import Trimmer
+from core.accepting import Door as MessageDoor
+from core.clock import Clock, SystemClock
+from core.contact_writes import CreateContacts
+from core.db import reference
+from core.email_writes import EmailInvoices
+from core.errors import SettingsInvalid
+from core.handling import Handler
+from core.invariants import Invariants
+from core.invoice_writes import RaiseInvoices
+from core.lane_running import LaneRunner, LaneWork
+from core.metrics import Metrics
+from core.mirror import MirrorLane
+from core.pump import Pump
+from core.reading import ReadsLane
+from core.reference_data import ReferenceLane
+from core.registry import Registry
+from core.settings import Settings
+from core.settling import Settler
+from core.sweeping import SweepLane
+from core.void_writes import VoidInvoices
+from core.waking import LaneName
+from core.webhook_receiving import WebhookReceiver
+from core.workflow_settings import WorkflowTables
+from core.writing import WriteLane
+from core.xero.door import XeroDoor
+from core.xero.oauth import XeroOAuth
+from core.xero.tokens import Tokens
+from settled.presence import Presence
+from settled.stores import Stores
+
+
+class Parts:
+    """What a daemon is made of, whatever of it runs in this process.
+
+    Args:
+        process: how this process is called where it holds something.
+        clock: a rehearsal's; None: the machine's.
+        registry: the plugins; None: those that are installed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        process: str,
+        *,
+        clock: Clock | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        if clock is not None and settings.xero.is_live:
+            raise SettingsInvalid(
+                "xero.api_url", "a rehearsal's clock at the real Xero"
+            )
+        self.settings = settings
+        self.process = process
+        self.clock: Clock = clock or SystemClock()
+        self.rehearsal_clock = clock
+        self.registry = registry or Registry.installed()
+        self.tables = WorkflowTables(settings, self.registry)
+        self.metrics = Metrics()
+        self.stores = Stores(settings)
+        self.presence = Presence(settings.data_folder / "processes", process)
+        self.stopping = threading.Event()
+        self.closing = contextlib.ExitStack()
+        self.closing.callback(self.stores.close)
+
+    def make(self) -> None:
+        """Once the books are open."""
+        settings, clock, metrics = self.settings, self.clock, self.metrics
+        self.redis_url = self.stores.redis_url()
+        self.client = client = self._client()
+        self.waker = DramatiqWaker(clock, lambda: self.relay.hint.set())
+        self.oauth = XeroOAuth(settings.xero)
+        self.closing.callback(self.oauth.close)
+        self.tokens = Tokens(
+            settings, self.oauth, self.stores.seal(), clock, self.process
+        )
+        counter = RedisQuotaCounter(
+            client,
+            clock=self.rehearsal_clock,
+            history=reference,
+            holder=self.process,
+        )
+        policy = settings.quota.policy()
+        self.door = XeroDoor(
+            settings.xero, policy, counter, self.tokens, clock, metrics
+        )
+        self.closing.callback(self.door.close)
+        self.settler = Settler(self.registry, self.waker, clock, metrics)
+        self.handler = Handler(
+            settings,
+            self.registry,
+            self.tables,
+            self.settler,
+            self.waker,
+            clock,
+            metrics,
+        )
+        self.runner = LaneRunner(
+            self._lanes(), self.waker, clock, self.process, self.stopping
+        )
+        invariants = Invariants(
+            self.registry, settings.bus.groups, self.runner, clock, metrics
+        )
+        self.pump = Pump(
+            self.runner, self.waker, counter, invariants, clock, self.presence.gone
+        )
+        self.receiver = WebhookReceiver(self.waker, clock, metrics)
+        self._make_bus()
+
+    def _make_bus(self) -> None:
+        bus, clock = self.settings.bus, self.clock
+        door = MessageDoor(self.settings, self.registry, clock, self.metrics)
+        blocking = blocking_client(self.redis_url)
+        self.intake = Intake(
+            blocking, bus.stream_in, self.process, door, self.waker, clock
+        )
+        self.relay = Relay(
+            self._client(),
+            bus.stream_out,
+            bus.groups,
+            self.process,
+            clock,
+            self.metrics,
+        )
+        self.trimmer = Trimmer(self._client(), bus.stream_out, bus.groups, clock)
+        self.broker = make_broker(self._client())
+        self.closing.callback(self.broker.close)
+        self.waker.actors = Actors(
+            self.broker, lambda: self.runner, self.handler.handle
+        )
+
+    def _lanes(self) -> Mapping[LaneName, LaneWork]:
+        settings, door, clock = self.settings, self.door, self.clock
+        writes = (
+            CreateContacts(settings, self.waker, clock),
+            RaiseInvoices(settings, self.tables, self.waker, clock),
+            EmailInvoices(settings, self.waker, clock),
+            VoidInvoices(self.settler, clock),
+        )
+        return {
+            LaneName.REFERENCE: ReferenceLane(settings, door, clock),
+            LaneName.MIRROR: MirrorLane(settings, door, clock),
+            LaneName.READS: ReadsLane(door, self.settler, clock),
+            LaneName.SWEEP: SweepLane(settings, door, self.settler, clock),
+            **{
+                LaneName(kind.name): WriteLane(kind, door, clock, self.process)
+                for kind in writes
+            },
+        }
+
+    def _client(self) -> Client:
+        client = command_client(self.redis_url)
+        self.closing.callback(client.close)
+        return client
