@@ -73,12 +73,12 @@ def complete(
     tenant, payer, is_gone = found.tenant, draft.payer, found.xero_status in GONE
     invoices.change(
         found,
-        state=InvoiceState.RAISED,
+        state=InvoiceState.VOIDED if is_gone else InvoiceState.RAISED,
         asked_by=row,
         payer_member_id=payer.id,
         payer=payer.model_dump(mode="json"),
         draft=draft_data(draft),
-        xero_status="AUTHORISED",
+        xero_status="AUTHORISED",  # a void is told by the read that follows
     )
     contact_id = found.contact_id or ""
     contacts.link(tenant, payer.id, contact_id, RULE, {"number": found.number}, now)
