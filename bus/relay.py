@@ -16,8 +16,9 @@ from datetime import datetime, timedelta
 import redis
 import structlog
 
+from bus.connection import RedisUnreachable
 from core.clock import Clock
-from core.db import lanes, outbox, positions
+from core.db import lanes, outbox, positions, recovery, reference
 from core.db.database import transaction
 from core.db.models import Outbox
 from core.metrics import Metrics
@@ -117,6 +118,19 @@ class Relay:
             self._recover_from_loss(expected)
         return len(rows)
 
+    def catch_up(self) -> None:
+        """Books that are being recovered learn how much was sent without them.
+
+        Raises:
+            RedisUnreachable: no answer.
+        """
+        try:
+            held = int(self.client.get(COUNTER) or 0)
+        except redis.RedisError as error:
+            raise RedisUnreachable(f"Redis: {type(error).__name__}") from error
+        if held > positions.counter():
+            self._note(held)
+
     def _is_ours(self) -> bool:
         """Whether we relay; looked up once a second, and taken over from the dead."""
         now = self.clock.now()
@@ -148,8 +162,24 @@ class Relay:
             self._recover_from_loss(self._counter)
         elif held > self._counter:
             # We ended between XADD and the mark: those rows go out once more.
+            self._doubt_books(held - self._counter)
             self._note(held)
         self._ensure_groups()
+
+    def _doubt_books(self, unknown: int) -> None:
+        """More was sent than one end of ours explains: the books are older than that.
+
+        What is sent is noted at once, so that at most one parcel is not, and its rows
+        are still unsent here.
+        """
+        if unknown <= len(outbox.unsent(TOGETHER)):
+            return
+        now = self.clock.now()
+        with transaction():
+            for tenant in reference.tenants():
+                reason = f"Redis knows {unknown} messages that it has never sent"
+                recovery.require(tenant.alias, reason, now)
+        log.error("relay.books_are_older", unknown=unknown)
 
     def _recover_from_loss(self, known: int) -> None:
         """Groups anew from what each has acknowledged; the rest is published again."""

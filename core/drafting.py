@@ -4,28 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from core import answers, contacts, invoice_messages
+from core import answers, contacts, invoice_messages, rebuilding
 from core.business_days import start_of
 from core.db import inbox, invoices, outbox
 from core.db.database import transaction
 from core.db.inbox import InboxState
 from core.db.invoices import ENDED, InvoiceState
 from core.db.models import Inbox, Invoice, InvoiceSubject
-from core.drafts import InvoiceDraft, Line, Settles, total_of
+from core.drafts import InvoiceDraft, Settles, draft_data, line_data, total_of
 from core.errors import Refused, VersionMoved
 from core.messages import hash_of
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the tenant's organisation contributes to a draft."""
+    """What the tenant and its workflow's settings contribute to a draft."""
 
     zone: ZoneInfo
     rates: Mapping[str, Decimal]
     accounts: set[str]
+    is_emailed: bool = True  # whether this workflow's invoices are
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,13 @@ def commit_draft(
         if first is not None:
             _answer_repeat(row, first, now)
             return None
+        found = rebuilding.explained_by(row, workflow, draft)
+        if found is not None:
+            for charge in charges:
+                _add_subject(found, charge)
+            rebuilding.complete(found, row, draft, is_emailed=setup.is_emailed, now=now)
+            _answer_repeat(row, found, now)
+            return None
         invoice = _add_invoice(row, workflow, draft, total, setup, now)
         for charge in charges:
             _add_subject(invoice, charge)
@@ -88,7 +95,7 @@ def _charge(
             "payer": draft.payer.id,
             "currency": draft.currency,
             "due_on": draft.due_on,
-            "lines": [_line_data(line) for line in settles.lines],
+            "lines": [line_data(line) for line in settles.lines],
         }
     )
     before = invoices.latest_round(tenant, workflow, settles.subject, settles.charge)
@@ -147,16 +154,11 @@ def _add_invoice(
     return invoices.add(
         tenant=row.tenant,
         workflow=workflow,
-        reference=f"{workflow}:{row.subject}"[:255],
+        reference=invoice_messages.reference_of(workflow, row.subject),
         state=InvoiceState.FREE if total == 0 else InvoiceState.WAITING,
         payer_member_id=draft.payer.id,
         payer=draft.payer.model_dump(mode="json"),
-        draft={
-            "amounts": draft.amounts,
-            "due_days": draft.due_days,
-            "due_on": draft.due_on,
-            "lines": [_line_data(line) for line in draft.lines],
-        },
+        draft=draft_data(draft),
         currency=draft.currency,
         total=total,
         due_on=draft.due_on,
@@ -191,13 +193,3 @@ def _give_contact(invoice: Invoice, draft: InvoiceDraft, now: datetime) -> None:
             contacts.hold(invoice, cause, reason, now)
         case contacts.Creating():
             pass  # made ready when the contact has been created
-
-
-def _line_data(line: Line) -> dict[str, Any]:
-    return {
-        "description": line.description,
-        "quantity": format(line.quantity, "f"),
-        "unit_amount": format(line.unit_amount, "f"),
-        "account_code": line.account_code,
-        "tax_type": line.tax_type,
-    }

@@ -130,6 +130,27 @@ def total_of(draft: InvoiceDraft, rates: Mapping[str, Decimal]) -> Decimal:
     return total
 
 
+def line_data(line: Line) -> dict[str, str]:
+    """A line as the books keep it."""
+    return {
+        "description": line.description,
+        "quantity": format(line.quantity, "f"),
+        "unit_amount": format(line.unit_amount, "f"),
+        "account_code": line.account_code,
+        "tax_type": line.tax_type,
+    }
+
+
+def draft_data(draft: InvoiceDraft) -> dict[str, Any]:
+    """What the books keep of a draft besides who pays what in total."""
+    return {
+        "amounts": draft.amounts,
+        "due_days": draft.due_days,
+        "due_on": draft.due_on,
+        "lines": [line_data(line) for line in draft.lines],
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What one sku costs from a date on, and where it is booked."""

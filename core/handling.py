@@ -5,7 +5,7 @@ handle → rule → draft or undo → books and answer, in one transaction.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ import structlog
 from core import answers, drafting, mirror, reference_data, undoing
 from core.business_days import day_of
 from core.clock import Clock
-from core.db import inbox, outbox, problems, reference
+from core.db import inbox, outbox, problems, recovery, reference
 from core.db.database import BOOKS_AWAY, transaction
 from core.db.inbox import InboxState
 from core.db.models import Inbox, Invoice
@@ -124,8 +124,10 @@ class Handler:
         if isinstance(decision, Undo):
             undoing.commit_undo(row, workflow.name, decision, now)
             return [LaneName.VOIDS]
+        setup = surroundings.setup
+        email = self.tables.of(workflow.name).email
         free = drafting.commit_draft(
-            row, workflow.name, decision, surroundings.setup, now
+            row, workflow.name, decision, replace(setup, is_emailed=email), now
         )
         if free is not None:
             self._settle_free(row, free)
@@ -181,6 +183,8 @@ class Handler:
         return held
 
     def _is_ready(self, tenant: str) -> bool:
+        if recovery.is_needed(tenant):
+            return False  # or what is in Xero already would be invoiced once more
         return tenant in self._held or (
             reference_data.is_known(tenant) and mirror.is_loaded(tenant)
         )

@@ -66,6 +66,11 @@ def identity(invoice: Invoice) -> str:
     return invoice.number or f"free:{invoice.reference}"
 
 
+def reference_of(workflow: str, subject: str | None) -> str:
+    """An invoice's Reference; Xero keeps 255 characters of it."""
+    return f"{workflow}:{subject}"[:255]
+
+
 def subject_of(invoice: Invoice) -> str:
     """What was asked for; the Reference has the first 255 characters of it."""
     asked = invoice.asked_by.subject if invoice.asked_by else None

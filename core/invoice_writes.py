@@ -14,7 +14,7 @@ from core import answers, invoice_messages
 from core.business_days import day_of, due_on
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import invoices, outbox, problems, reads, writes
+from core.db import invoices, outbox, problems, reads, recovery, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Intent, Invoice, Write
@@ -149,7 +149,7 @@ class RaiseInvoices:
         if not outcome.errors:
             self._raised(element, invoice, outcome.record, now)
         elif outcome.errors == (NOT_OURS,):
-            self._renumber(element, invoice, now)
+            self._renumber(element, invoice, outcome.record, now)
         else:
             _refused(element, invoice, "; ".join(outcome.errors), now)
 
@@ -208,7 +208,14 @@ class RaiseInvoices:
             tenant=invoice.tenant,
         )
 
-    def _renumber(self, element: Write, invoice: Invoice, now: datetime) -> None:
+    def _renumber(
+        self, element: Write, invoice: Invoice, there: XeroInvoice, now: datetime
+    ) -> None:
+        writes.due_again(element, now)
+        if _is_lost(invoice, there):
+            reason = f"{there.number} is {there.reference} in Xero, and unknown here"
+            recovery.require(invoice.tenant, reason, now)
+            return
         problems.open_problem(
             "number_taken",
             f"number:{invoice.tenant}:{invoice.number}",
@@ -217,7 +224,6 @@ class RaiseInvoices:
             tenant=invoice.tenant,
         )
         invoices.change(invoice, number=None)
-        writes.due_again(element, now)
 
     def _body(self, invoice: Invoice) -> dict[str, Any]:
         body = {
@@ -255,6 +261,13 @@ class RaiseInvoices:
 def _was_sent_again(element: Write) -> bool:
     """Its answer may be a cached one, older than what Xero has by now."""
     return element.intent is not None and element.intent.tries > 1
+
+
+def _is_lost(invoice: Invoice, there: XeroInvoice) -> bool:
+    """Whether it is an invoice of ours that our books have forgotten."""
+    is_of_ours = there.reference.startswith(f"{invoice.workflow}:")
+    known = invoices.by_xero_id(invoice.tenant, [there.invoice_id])
+    return is_of_ours and not known
 
 
 def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> None:
@@ -306,4 +319,4 @@ def _adoptable(there: XeroInvoice | None, asked: Mapping[str, Any]) -> Outcome:
             for line in asked["LineItems"]
         ]
     )
-    return Outcome(record=there) if same else Outcome(errors=(NOT_OURS,))
+    return Outcome(there) if same else Outcome(there, (NOT_OURS,))

@@ -110,6 +110,8 @@ class Settler:
         if invoice.read_sent_at is not None and sent_at <= invoice.read_sent_at:
             log.info("invoice.stale_read", number=invoice.number)
             return
+        if invoice.state == InvoiceState.REBUILT:
+            return  # read again when its message has said what it settles
         found = difference(invoices.what_is_known(invoice), seen)
         now = self.clock.now()
         if found.has_reversal and not confirmed:

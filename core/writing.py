@@ -16,7 +16,7 @@ import structlog
 
 from core.calls import Admit, Door, Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import writes
+from core.db import recovery, writes
 from core.db.database import BOOKS_AWAY, transaction
 from core.db.models import Intent, Write
 from core.db.writes import IntentState
@@ -135,6 +135,7 @@ class WriteLane:
     def step(self, tenant: str) -> bool:
         """Settle one unknown intent, or make one call; False when nothing is due."""
         now = self.clock.now()
+        recovery.wait_until_done(tenant, now)
         holder = f"{self.process}/{uuid.uuid4().hex[:8]}"
         with transaction():
             unknown = writes.take_unknown(tenant, self.kind.name, holder, now)

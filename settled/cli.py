@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 it ran and something is wrong, as printed; 2 the call was 
 3 a setting or the database is unusable; 4 Xero or Redis can't be reached or refuses.
 """
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -158,6 +159,32 @@ def migrate(config: Path | None) -> None:
 
     applied = migrate_books(load_settings(config))
     click.echo("\n".join(applied) if applied else "nothing to do")
+
+
+@cli.command("recover")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def recover_books(as_json: bool, config: Path | None) -> None:
+    """Recover the books after an older database was restored.
+
+    Reads all contacts and invoices of Xero; until it has ended nothing is written
+    there. May be run again at any time.
+    """
+    from settled.recovering import recover
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    found = recover(load_settings(config), say)
+    summaries = {tenant: summary.as_data() for tenant, summary in found.items()}
+    if as_json:
+        click.echo(json.dumps(summaries))
+        return
+    for tenant, summary in summaries.items():
+        table = Table("what", "found", title=tenant, box=None)
+        for what, count in summary.items():
+            table.add_row(what.replace("_", " "), str(count))
+        _print(table)
 
 
 @cli.group()

@@ -34,6 +34,7 @@ class InvoiceState(StrEnum):
     HELD = "held"  # a person must decide something first
     READY = "ready"  # to be raised when it is due
     RAISED = "raised"  # in Xero
+    REBUILT = "rebuilt"  # in Xero, and only known from there: its message is awaited
     REFUSED = "refused"  # Xero said no; a problem is open
     CANCELLED = "cancelled"  # undone before it was sent
     VOIDED = "voided"  # was in Xero and is void
@@ -129,6 +130,58 @@ def by_number(tenant: str, numbers: Iterable[str]) -> dict[str, Invoice]:
         (Invoice.tenant == tenant) & Invoice.number.in_(list(numbers))
     )
     return {row.number: row for row in rows}
+
+
+def rebuilt(tenant: str, reference: str | None = None) -> list[Invoice]:
+    """What recovery found in Xero and no message has explained yet, oldest first."""
+    query = Invoice.select().where(
+        (Invoice.tenant == tenant) & (Invoice.state == InvoiceState.REBUILT)
+    )
+    if reference is not None:
+        query = query.where(Invoice.reference == reference)
+    return list(query.order_by(Invoice.number))
+
+
+def unraised(tenant: str, reference: str) -> Invoice | None:
+    """The oldest invoice of this Reference that Xero has not, as far as we know."""
+    on_its_way = (
+        InvoiceState.WAITING,
+        InvoiceState.HELD,
+        InvoiceState.READY,
+        InvoiceState.REFUSED,
+    )
+    row: Invoice | None = (
+        Invoice.select()
+        .where(
+            (Invoice.tenant == tenant)
+            & (Invoice.reference == reference)
+            & Invoice.state.in_(on_its_way)
+        )
+        .order_by(Invoice.id)
+        .first()
+    )
+    return row
+
+
+def raise_counter(tenant: str, prefix: str, year: int, above: int) -> None:
+    """No number up to this one is taken any more."""
+    NumberCounter.insert(
+        tenant=tenant, prefix=prefix, year=year
+    ).on_conflict_ignore().execute()
+    NumberCounter.update(next_number=above + 1).where(
+        (NumberCounter.tenant == tenant)
+        & (NumberCounter.prefix == prefix)
+        & (NumberCounter.year == year)
+        & (NumberCounter.next_number <= above)
+    ).execute()
+
+
+def prefixes(tenant: str) -> set[str]:
+    """Of which a number was ever taken."""
+    rows = NumberCounter.select(NumberCounter.prefix).where(
+        NumberCounter.tenant == tenant
+    )
+    return {row.prefix for row in rows}
 
 
 @statement
@@ -270,6 +323,13 @@ def remember_foreign(tenant: str, xero_ids: Iterable[str]) -> None:
     rows = [{"tenant": tenant, "xero_id": xero_id} for xero_id in xero_ids]
     if rows:
         ForeignInvoice.insert_many(rows).on_conflict_ignore().execute()
+
+
+def forget_foreign(tenant: str, xero_id: str) -> None:
+    """It is ours after all."""
+    ForeignInvoice.delete().where(
+        (ForeignInvoice.tenant == tenant) & (ForeignInvoice.xero_id == xero_id)
+    ).execute()
 
 
 def foreign(tenant: str, xero_ids: Iterable[str]) -> set[str]:

@@ -333,6 +333,24 @@ def due_again(
     ).where(Write.id == write.id).execute()
 
 
+def pending(tenant: str, kind: str, key: str) -> Write | None:
+    """What was asked for under this key and is not done, refused or not."""
+    row: Write | None = Write.get_or_none(
+        _of(tenant, kind) & (Write.key == key) & (Write.state != WriteState.DONE)
+    )
+    return row
+
+
+def end_empty_intents(tenant: str) -> None:
+    """Calls of which nothing is left that has no outcome."""
+    claimed = Write.select(Write.intent).where(Write.state == WriteState.CLAIMED)
+    Intent.update(state=IntentState.DONE, reason="recovered").where(
+        (Intent.tenant == tenant)
+        & Intent.state.in_([IntentState.OPEN, IntentState.UNKNOWN])
+        & Intent.id.not_in(claimed)
+    ).execute()
+
+
 @statement
 def _find(tenant: Slot, kind: Slot, key: Slot) -> Any:
     return Write.select().where(_of(tenant, kind) & (Write.key == key))

@@ -1,0 +1,168 @@
+"""What must hold is measured: each gauge moves with its own breach and no other."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.db import inbox, invoices, lanes, outbox, positions, reference, writes
+from core.db.invoices import InvoiceState
+from core.db.writes import IntentState
+from core.invariants import Invariants
+from core.metrics import Metrics
+from core.registry import Registry
+from core.waking import LaneName
+from sandbox import AdjustableClock
+from tests.core.db.conftest import books, migrated_url  # noqa: F401 fixtures
+from tests.core.db.rows import NOW, envelope, intent, invoice, outbound
+
+Values = Callable[[], dict[str, float]]
+
+WORKFLOW = "membership"
+ACTION = "membership.renew"
+
+
+class Due:
+    """A lane's work that is due at a moment."""
+
+    def __init__(self, at: datetime | None) -> None:
+        self.at = at
+
+    def next_due(self, tenant: str) -> datetime | None:
+        return self.at
+
+
+class Runner:
+    def __init__(self) -> None:
+        self.works = {name: Due(None) for name in LaneName}
+
+
+@pytest.fixture
+def runner(books: None) -> Runner:  # noqa: F811 the fixture above
+    reference.put_tenant("main", "x-tenant", "SAIT", NOW)
+    lanes.ensure("main", [name.value for name in LaneName])
+    return Runner()
+
+
+@pytest.fixture
+def values(runner: Any) -> Values:
+    """Every gauge that is not zero, a minute after NOW."""
+
+    def measured() -> dict[str, float]:
+        clock = AdjustableClock(NOW + timedelta(seconds=60))
+        metrics = Metrics()
+        registry = Registry.installed()
+        Invariants(registry, ("platform",), runner, clock, metrics).measure()
+        return {
+            "/".join((sample.name.removeprefix("settled_"), *sample.labels.values())): (
+                round(sample.value)
+            )
+            for family in metrics.registry.collect()
+            if family.type == "gauge"
+            for sample in family.samples
+            if sample.value and not sample.name.endswith("_created")
+        }
+
+    return measured
+
+
+def test_of_empty_books_nothing_is_measured(values: Values) -> None:
+    assert values() == {}
+
+
+def test_a_message_that_nobody_handled_is_unanswered(values: Values) -> None:
+    inbox.add_accepted(envelope(), "main", "{}", NOW)
+    assert values() == {"inbox_oldest_seconds": 60, "message_unanswered_seconds": 60}
+
+
+@pytest.mark.parametrize("state", [InvoiceState.WAITING, InvoiceState.READY])
+def test_an_invoice_that_is_not_in_xero_is_unanswered(
+    values: Values, state: InvoiceState
+) -> None:
+    invoice(state=state)
+    assert values() == {"message_unanswered_seconds": 60}
+
+
+def test_an_invoice_counts_from_the_day_on_which_it_may_be_raised(
+    values: Values,
+) -> None:
+    invoice(raise_at=NOW + timedelta(seconds=20))
+    invoice(raise_at=NOW + timedelta(days=20))
+    invoice(state=InvoiceState.HELD)
+    assert values() == {"message_unanswered_seconds": 40}
+
+
+def test_a_raised_invoice_without_an_id_is_astray(values: Values) -> None:
+    invoice(state=InvoiceState.RAISED, raised_at=NOW)
+    invoice(state=InvoiceState.RAISED, raised_at=NOW, xero_id="an-id")
+    assert values() == {
+        "invoices_astray/raised_without_id": 1,
+        "invoices_astray_oldest_seconds/raised_without_id": 60,
+    }
+
+
+def test_a_paid_invoice_without_its_action_is_astray(values: Values) -> None:
+    paid = {
+        "state": InvoiceState.RAISED,
+        "is_settled": True,
+        "amount_paid": Decimal(100),
+        "read_sent_at": NOW,
+    }
+    invoice(**paid, xero_id="one")
+    acted = invoice(**paid, xero_id="two")
+    outbox.say([outbound("a", type=ACTION)], tenant="main", at=NOW, invoice=acted)
+    outbox.mark_sent({row.id: "1-0" for row in outbox.unsent()})
+    positions.note_group("platform", "1-0", NOW)
+    by_credit = {**paid, "amount_paid": Decimal(0)}
+    invoice(**by_credit, xero_id="three")
+    assert values() == {
+        "invoices_astray/settled_without_action": 1,
+        "invoices_astray_oldest_seconds/settled_without_action": 60,
+    }
+
+
+def test_what_redis_has_not_is_unsent_and_what_nobody_confirmed_unacknowledged(
+    values: Values,
+) -> None:
+    for fact, at in (("a", 0), ("b", 10), ("c", 30)):
+        when = NOW + timedelta(seconds=at)
+        outbox.say([outbound(fact)], tenant="main", at=when)
+    first, second, _ = outbox.unsent()
+    outbox.mark_sent({first.id: "1763625600000-9", second.id: "1763625600000-10"})
+    positions.note_group("platform", "1763625600000-9", NOW)
+    assert values() == {
+        "outbox_unacknowledged_seconds/platform": 50,
+        "outbox_oldest_seconds": 30,
+    }
+
+
+def test_an_unknown_intent_has_an_age(values: Values) -> None:
+    lost = intent()
+    writes.move_intent(lost, lost.holder, IntentState.UNKNOWN, due_at=NOW)
+    assert values() == {"intents_unknown": 1, "intents_unknown_oldest_seconds": 60}
+
+
+@pytest.mark.parametrize(
+    ("state", "stranded"),
+    [(IntentState.OPEN, 0), (IntentState.DONE, 1), (IntentState.RELEASED, 1)],
+)
+def test_an_element_is_stranded_when_its_call_ended_without_it(
+    values: Values, state: IntentState, stranded: int
+) -> None:
+    row = invoices.load(invoice(state=InvoiceState.RAISED, xero_id="an-id").id)
+    writes.add("main", LaneName.EMAILS, str(row.id), NOW, invoice=row)
+    call = intent(kind="emails")
+    writes.claim(writes.due("main", LaneName.EMAILS, NOW, 1), call)
+    if state is not IntentState.OPEN:
+        writes.move_intent(call, call.holder, state)
+    assert values() == ({"writes_stranded": stranded} if stranded else {})
+
+
+def test_a_lane_rests_and_is_behind(values: Values, runner: Runner) -> None:
+    lanes.park("main", LaneName.READS, NOW + timedelta(minutes=5), "429: minute")
+    lanes.park("main", LaneName.SWEEP, NOW + timedelta(seconds=5), "over")
+    runner.works[LaneName.READS] = Due(NOW + timedelta(seconds=15))
+    runner.works[LaneName.EMAILS] = Due(NOW + timedelta(days=1))
+    assert values() == {"lanes_parked/reads": 1, "lane_behind_seconds/reads": 45}
