@@ -10,8 +10,8 @@ FIGURES ?=
 T ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-sqlite test-postgres test-tools lint fmt types imports \
-	lock figures clean
+.PHONY: help setup demo test test-sqlite test-postgres test-tools faults lint fmt types \
+	imports lock figures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,11 @@ test-tools: setup ## what needs programs that pip does not bring; says which are
 	done
 	@if [ -d tests/tools ]; then $(BIN)/python -m pytest tests/tools $(T); \
 	else echo "test-tools: there are no such tests yet"; fi
+
+faults: setup ## the long run of faults: 50,000 scenarios, then processes that die
+	$(BIN)/python -m tests.faults --seeds 50000
+	$(BIN)/python -m tests.faults.campaign --kills 1000 --kill-other 100 --redis 200 \
+		--postgres 50 --stops 50 --minutes 40
 
 lint: setup ## style and likely mistakes
 	$(BIN)/ruff check .
