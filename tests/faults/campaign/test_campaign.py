@@ -41,7 +41,7 @@ def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path) -> None:
         members=300,
         most_open=40,
         drain_s=120,
-        database=database,
+        database="sqlite" if database == "sqlite" else "postgres",
     )
     said: list[str] = []
     result = Campaign(tmp_path, SEED, scale, said.append).run()
