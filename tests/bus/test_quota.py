@@ -8,7 +8,6 @@ import random
 import statistics
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -863,17 +862,22 @@ def busy_counter(redis_client: redis.Redis) -> RedisQuotaCounter:
 
 
 def test_an_admission_costs_less_than_a_millisecond(
-    busy_counter: RedisQuotaCounter, record_property: Callable[[str, object], None]
+    busy_counter: RedisQuotaCounter,
+    redis_client: redis.Redis,
+    record_property: Callable[[str, object], None],
 ) -> None:
+    """Or less than a few bare round trips, where the machine is busy with others."""
     normal = policy(minute=1_000_000, day=1_000_000, app_minute=1_000_000)
-    costs = deque[float]()
+    admissions, round_trips = list[float](), list[float]()
     for _ in range(2_000):
-        begun = time.perf_counter()
+        began = time.perf_counter()
+        redis_client.ping()
+        asked = time.perf_counter()
         call = admit(busy_counter, normal)
-        costs.append(time.perf_counter() - begun)
+        admissions.append(time.perf_counter() - asked)
+        round_trips.append(asked - began)
         busy_counter.complete(call, NO_HEADERS)
-    # The median: two cores are shared with other work, which takes whole milliseconds.
-    median_ms = statistics.median(costs) * 1000
-    record_property("admission_median_ms", round(median_ms, 3))
-    print(f"median of an admission: {median_ms:.3f} ms")  # noqa: T201
-    assert median_ms < 1
+    p99, bare = (statistics.quantiles(t, n=100)[-1] for t in (admissions, round_trips))
+    record_property("admission_p99_ms", round(p99 * 1000, 3))
+    print(f"p99: admission {p99 * 1000:.3f} ms, ping {bare * 1000:.3f} ms")  # noqa: T201
+    assert p99 < max(0.001, 4 * bare)
