@@ -153,8 +153,13 @@ class Process:
             **{LaneName(w.name): WriteLane(w, door, clock, name) for w in writes},
         }
         self.runner = LaneRunner(works, self.turns, clock, name, stopping)
-        invariants = Invariants(lab.registry, ["platform"], self.runner, clock, metrics)
-        self.pump = Pump(self.runner, self.turns, counter, invariants, clock, gone=list)
+        # One for all: a new one would measure at once, a third of a scenario's time.
+        lab.invariants = lab.invariants or Invariants(
+            lab.registry, ["platform"], self.runner, clock, metrics
+        )
+        self.pump = Pump(
+            self.runner, self.turns, counter, lab.invariants, clock, gone=list
+        )
         accepting = MessageDoor(settings, lab.registry, clock, metrics)
         # One consumer for all: by its own clock Redis lets another take over.
         self.intake = Intake(lab.redis, STREAM_IN, "lab", accepting, self.turns, clock)
@@ -201,6 +206,7 @@ class Lab:
         #: Lanes that may run; a wake of any other is lost, as a hint may be.
         self.allowed = frozenset(LaneName)
         self.metrics = Metrics()
+        self.invariants: Invariants | None = None
         self.seal = Seal([Fernet.generate_key().decode()])
         proxy.initialize(FaultyBooks(self.life))
         self._names = itertools.count(1)
