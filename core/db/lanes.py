@@ -49,10 +49,15 @@ def take(tenant: str, name: str, holder: str, now: datetime) -> bool:
     return _take.changed(tenant=tenant, name=name, holder=holder, before=before) > 0
 
 
+@statement
+def _held() -> Any:
+    return Lane.select().where(Lane.holder.is_null(False))
+
+
 def free_orphaned(alive: Iterable[str]) -> None:
     """Lanes whose holder no longer lives may be woken again."""
     names = set(alive)
-    for row in Lane.select().where(Lane.holder.is_null(False)):
+    for row in _held.rows():
         if row.holder.split("/")[0] not in names:
             Lane.update(holder=None, woken_at=None).where(
                 (Lane.id == row.id) & (Lane.holder == row.holder)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from core.db.models import StreamPosition
 from core.db.outbox import entry_id
+from core.db.statement import Slot, statement
 
 COUNTER = "relayed"
 GROUP = "group:"
@@ -38,7 +40,12 @@ def acknowledged(groups: Iterable[str]) -> tuple[int, int]:
 
 
 def _note(name: str, value: str, now: datetime) -> None:
-    StreamPosition.insert(name=name, value=value, noted_at=now).on_conflict(
+    _put.first(name=name, value=value, now=now)
+
+
+@statement
+def _put(name: Slot, value: Slot, now: Slot) -> Any:
+    return StreamPosition.insert(name=name, value=value, noted_at=now).on_conflict(
         conflict_target=[StreamPosition.name],
         update={StreamPosition.value: value, StreamPosition.noted_at: now},
-    ).execute()
+    )

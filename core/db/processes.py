@@ -42,5 +42,10 @@ def bury_silent(now: datetime) -> list[str]:
     Returns:
         Their names, each to one caller only.
     """
-    silent = Process.delete().where(Process.beat_at <= now - SILENT_AFTER)
-    return [row.name for row in silent.returning(Process.name).execute()]
+    return [row.name for row in _bury.rows(since=now - SILENT_AFTER)]
+
+
+@statement
+def _bury(since: Slot) -> Any:
+    silent = Process.delete().where(Process.beat_at <= since)
+    return silent.returning(Process.name)

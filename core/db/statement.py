@@ -103,6 +103,31 @@ def statement(build: Callable[..., Any]) -> Statement:
     return Statement(build)
 
 
+def listed(values: Sequence[Any]) -> dict[str, Any]:
+    """Values for the slots of a statement that was made for so many of them."""
+    return {f"item_{number}": value for number, value in enumerate(values)}
+
+
+def for_each_count(build: Callable[..., Any]) -> Callable[[int], Statement]:
+    """A statement with a list in it (IN), written once for each length of the list.
+
+    Args:
+        build: given the slots of the list first, then its own named ones.
+    """
+    own = list(inspect.signature(build).parameters)[1:]
+
+    @cache
+    def of(count: int) -> Statement:
+        items = list(listed(range(count)))
+
+        def with_items(**slots: Slot) -> Any:
+            return build([slots.pop(item) for item in items], **slots)
+
+        return Statement(with_items, [*items, *own])
+
+    return of
+
+
 def insert(model: Any, **values: Any) -> Any:
     """A new row, as it stands in the database.
 

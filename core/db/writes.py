@@ -11,8 +11,10 @@ from core.db.statement import (
     Slot,
     Statement,
     by_field,
+    for_each_count,
     insert,
     insert_once,
+    listed,
     statement,
 )
 from core.quota import CALL_LEASE_S
@@ -162,17 +164,20 @@ def next_due(tenant: str, kind: str) -> datetime | None:
     return min(moments) if moments else None
 
 
-def lock_due(elements: Sequence[Write]) -> list[Write]:
-    """Those that are still due; nobody else claims them until the commit."""
+@for_each_count
+def _lock_due(ids: list[Slot]) -> Any:
     query = (
         Write.select()
-        .where(
-            Write.id.in_([element.id for element in elements])
-            & (Write.state == WriteState.DUE)
-        )
+        .where(Write.id.in_(ids) & (Write.state == WriteState.DUE))
         .order_by(Write.due_at, Write.id)
     )
-    return list(query.for_update() if proxy.obj.for_update else query)
+    return query.for_update() if proxy.obj.for_update else query
+
+
+def lock_due(elements: Sequence[Write]) -> list[Write]:
+    """Those that are still due; nobody else claims them until the commit."""
+    ids = [element.id for element in elements]
+    return _lock_due(len(ids)).rows(**listed(ids)) if ids else []
 
 
 def lock_due_of(invoice_id: int) -> None:
@@ -183,11 +188,18 @@ def lock_due_of(invoice_id: int) -> None:
     list(query.for_update() if proxy.obj.for_update else ())
 
 
+@for_each_count
+def _claim(ids: list[Slot], intent: Slot) -> Any:
+    return Write.update(state=WriteState.CLAIMED, intent=intent).where(
+        Write.id.in_(ids)
+    )
+
+
 def claim(elements: Sequence[Write], intent: Intent) -> None:
     """Tie the elements to the intent."""
-    Write.update(state=WriteState.CLAIMED, intent=intent).where(
-        Write.id.in_([element.id for element in elements])
-    ).execute()
+    ids = [element.id for element in elements]
+    if ids:
+        _claim(len(ids)).changed(**listed(ids), intent=intent.id)
 
 
 def open_intent(**values: Any) -> Intent:
@@ -268,6 +280,11 @@ def take_unknown(tenant: str, kind: str, holder: str, now: datetime) -> Intent |
     return row
 
 
+@statement
+def _open() -> Any:
+    return Intent.select().where(Intent.state == IntentState.OPEN)
+
+
 def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
     """Open intents that nobody is sending become unknown.
 
@@ -279,7 +296,7 @@ def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
     names = set(alive)
     lost = [
         row
-        for row in Intent.select().where(Intent.state == IntentState.OPEN)
+        for row in _open.rows()
         if row.holder.split("/")[0] not in names or row.held_at < now - OPEN_AT_MOST
     ]
     for row in lost:
@@ -291,18 +308,24 @@ def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
 
 def numbers_of(elements: Sequence[Write]) -> dict[int, str]:
     """The invoice number of each element, by the element's id."""
-    return _of_invoices(elements, Invoice.number)
+    return _of_invoices(elements, "number")
 
 
 def xero_ids_of(elements: Sequence[Write]) -> dict[int, str]:
-    return _of_invoices(elements, Invoice.xero_id)
+    return _of_invoices(elements, "xero_id")
 
 
-def _of_invoices(elements: Sequence[Write], column: Any) -> dict[int, str]:
-    ids = {element.invoice_id for element in elements}
-    rows = Invoice.select(Invoice.id, column).where(Invoice.id.in_(ids)).tuples()
-    held = dict(iter(rows))
-    return {element.id: held[element.invoice_id] or "" for element in elements}
+def _of_invoices(elements: Sequence[Write], column: str) -> dict[int, str]:
+    ids = sorted({element.invoice_id for element in elements})
+    rows = _invoices(len(ids)).rows(**listed(ids)) if ids else []
+    held = {row.id: getattr(row, column) or "" for row in rows}
+    return {element.id: held[element.invoice_id] for element in elements}
+
+
+@for_each_count
+def _invoices(ids: list[Slot]) -> Any:
+    columns = Invoice.id, Invoice.number, Invoice.xero_id
+    return Invoice.select(*columns).where(Invoice.id.in_(ids))
 
 
 @statement
