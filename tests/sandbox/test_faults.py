@@ -149,7 +149,13 @@ def test_faults_are_shown_and_cleared(app: Caller) -> None:
     app.xero.control.clear_faults()
     assert app.xero.control.faults() == {
         "faults": [],
-        "webhooks": {"duplicate": 0, "reorder": False, "drop": 0, "delay_s": 0.0},
+        "webhooks": {
+            "duplicate": 0,
+            "repeat": 0,
+            "reorder": False,
+            "drop": 0,
+            "delay_s": 0.0,
+        },
     }
     assert app.get("Contacts").status_code == 200
 
