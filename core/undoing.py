@@ -58,7 +58,9 @@ def _void(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
             "subject",
         )
     key = str(invoice.id)
-    if writes.is_under_way(invoice.tenant, LaneName.VOIDS, key):
+    # Also when Xero has done it a moment ago and we have not read it yet: the message
+    # that asked for it is the one that `invoice.voided` answers.
+    if writes.stands(invoice.tenant, LaneName.VOIDS, key):
         return "void_under_way"
     invoices.change(invoice, undone_by=row)
     writes.cancel(invoice.tenant, LaneName.EMAILS, key)

@@ -385,10 +385,10 @@ def is_claimed(tenant: str, kind: str, key: str) -> bool:
     return row is not None and row.state == WriteState.CLAIMED
 
 
-def is_under_way(tenant: str, kind: str, key: str) -> bool:
-    """Whether this was asked for and Xero has not answered yet."""
+def stands(tenant: str, kind: str, key: str) -> bool:
+    """Whether this was asked for and Xero has not refused it."""
     row = _find.first(tenant=tenant, kind=kind, key=key)
-    return row is not None and row.state in (WriteState.DUE, WriteState.CLAIMED)
+    return row is not None and row.state != WriteState.REFUSED
 
 
 def ask_again(tenant: str, kind: str, key: str, at: datetime) -> bool:

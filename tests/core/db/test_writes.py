@@ -69,10 +69,10 @@ def test_what_is_not_claimed_can_be_taken_back(books: None) -> None:
 def test_what_xero_refused_is_due_again_when_it_is_asked_for_anew(books: None) -> None:
     row = add("1")
     writes.finish(row, WriteState.REFUSED, "locked")
-    assert not writes.is_under_way(*KIND, "1")
+    assert not writes.stands(*KIND, "1")
     writes.ask_again(*KIND, "1", NOW)
     assert due() == ["1"]
-    assert writes.is_under_way(*KIND, "1")
+    assert writes.stands(*KIND, "1")
 
 
 def test_what_is_done_is_not_asked_for_again(books: None) -> None:
