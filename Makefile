@@ -46,8 +46,8 @@ test-tools: setup ## what needs programs that pip does not bring; says which are
 	@if [ -d tests/tools ]; then $(BIN)/python -m pytest tests/tools $(T); \
 	else echo "test-tools: there are no such tests yet"; fi
 
-faults: setup ## the long run of faults: 50,000 scenarios, then processes that die
-	$(BIN)/python -m tests.faults --seeds 50000
+faults: setup ## the long run of faults: 60,000 scenarios, then processes that die
+	$(BIN)/python -m tests.faults --seeds 60000
 	$(BIN)/python -m tests.faults.campaign --kills 1000 --kill-other 100 --redis 200 \
 		--postgres 50 --stops 50 --minutes 40
 

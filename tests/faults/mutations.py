@@ -190,7 +190,7 @@ MUTATIONS = (
     Mutation(
         "an unknown outcome is sent again at once, as something new",
         [(writing.WriteLane, "_unknown", _released)],
-        ("emails/one/write.1.reply_lost",),
+        ("emails/one/write.1.reply_lost", "emails/one/write.1.reset_after"),
     ),
     Mutation(
         "the outcomes of invoices are told apart by their position",
@@ -252,11 +252,6 @@ MUTATIONS = (
         "a 5xx is taken for a call that was not made",
         [(door, "XeroOutcomeUnknown", _unreachable)],
         ("emails/one/write.1.500_after",),
-    ),
-    Mutation(
-        "a lost answer is taken for a call that was not made",
-        [(WriteLane, "_unknown", _released)],
-        ("emails/one/write.1.reset_after",),
     ),
     Mutation(
         "a 429 ends what was to be written",

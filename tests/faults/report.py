@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.faults.plan import Fault
 from tests.faults.running import Ended
-from tests.faults.scenario import Shape
+from tests.faults.scenario import Scenario, Shape
 
 #: Reads that an unknown intent may cost, and how long it may stay unknown.
 MOST_LOOKS, MOST_UNKNOWN_S = 2, 600.0
@@ -36,17 +36,21 @@ class Report:
         for found in ended.found:
             self._find(ended, found)
         self.wrong += bool(ended.found)
-        if not ended.is_distinct:
-            return
-        self.distinct += 1
-        scenario = ended.scenario
-        self.in_fifties += scenario.shape is Shape.FIFTY
+        self._measure(ended)
+        if ended.is_distinct:
+            self._cover(ended.scenario)
+
+    def _measure(self, ended: Ended) -> None:
         self.unknown += ended.unknown
         self.longest_unknown_s = max(self.longest_unknown_s, ended.unknown_s)
         if ended.unknown:
             self.most_looks = max(self.most_looks, ended.looks / ended.unknown)
         if ended.unknown_s > MOST_UNKNOWN_S:
             self._find(ended, f"unknown for {ended.unknown_s:.0f} s")
+
+    def _cover(self, scenario: Scenario) -> None:
+        self.distinct += 1
+        self.in_fifties += scenario.shape is Shape.FIFTY
         for fault in scenario.faults:
             key = str(scenario.kind), str(scenario.shape), _name(fault)
             self.covered[key] += 1

@@ -1,4 +1,4 @@
-"""A short, fixed set of scenarios; ``make faults`` runs fifty thousand."""
+"""A short, fixed set of scenarios; ``make faults`` runs sixty thousand."""
 
 import pytest
 
