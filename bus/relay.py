@@ -85,14 +85,18 @@ class Relay:
         self._finish()
 
     def turn(self) -> int | None:
-        """Send what there is; how many that was, None if another process relays."""
+        """Send what there is; how many that was, None if another process relays.
+
+        Where a turn has failed, perhaps between XADD and the mark, the next one begins
+        with a look: so never more than one parcel is sent and not noted.
+        """
         if not self._is_ours():
             self._looked_at = None
             return None
         try:
             self._look_for_loss()
             return self.send()
-        except redis.RedisError:
+        except Exception:
             self._looked_at = None
             raise
 

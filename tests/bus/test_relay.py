@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import redis
+from peewee import IntegrityError
 
-from bus.relay import COUNTER, Relay
-from core.db import outbox, positions, processes
+from bus.relay import COUNTER, EVERYBODY, LANE, Relay
+from core.db import lanes, outbox, positions, processes, recovery, reference
 from core.db.database import transaction
-from core.db.models import Outbox
+from core.db.models import Outbox, proxy
 from core.messages import OutboundMessage
 from core.metrics import Metrics
 from sandbox import AdjustableClock
@@ -135,6 +136,50 @@ def test_killed_before_the_mark_it_sends_the_same_id_again(
     first, second = ids(redis_client)
     assert first == second
     assert redis_client.get(COUNTER) == b"2"
+
+
+def test_marks_that_fail_again_and_again_do_not_make_the_books_look_old(
+    redis_client: redis.Redis, make_relay: MakeRelay, clock: AdjustableClock
+) -> None:
+    with transaction():
+        reference.put_tenant("main", "x-tenant", "SAIT", clock.now())
+    say(clock, "one")
+    for process in ("first", "second"):
+        with transaction():
+            lanes.ensure(EVERYBODY, [LANE])
+            processes.beat(process, clock.now())
+        relay = make_relay(process)
+        with marks_refused():
+            for _ in range(2):
+                with pytest.raises(IntegrityError):
+                    relay.turn()
+        clock.advance(10)
+    relay.turn()
+    assert not recovery.is_needed("main")
+    assert set(sent(redis_client)) == {"one"}
+    assert len(set(ids(redis_client))) == 1
+    assert outbox.unsent() == []
+
+
+@contextmanager
+def marks_refused() -> Iterator[None]:
+    """The books take no mark, as on a full disk."""
+    refuse, allow = {
+        "SqliteBooks": (
+            "CREATE TRIGGER refused BEFORE UPDATE ON outbox "
+            "BEGIN SELECT RAISE(ABORT, 'refused'); END",
+            "DROP TRIGGER refused",
+        ),
+        "PostgresBooks": (
+            "ALTER TABLE outbox ADD CONSTRAINT refused CHECK (stream_id IS NULL)",
+            "ALTER TABLE outbox DROP CONSTRAINT refused",
+        ),
+    }[type(proxy.obj).__name__]
+    proxy.execute_sql(refuse)
+    try:
+        yield
+    finally:
+        proxy.execute_sql(allow)
 
 
 def test_a_redis_that_has_forgotten_gets_it_again(
