@@ -46,10 +46,9 @@ test-tools: setup ## what needs programs that pip does not bring; says which are
 	@if [ -d tests/tools ]; then $(BIN)/python -m pytest tests/tools $(T); \
 	else echo "test-tools: there are no such tests yet"; fi
 
-faults: setup ## the long run of faults: 60,000 scenarios, then processes that die
-	$(BIN)/python -m tests.faults --seeds 60000
-	$(BIN)/python -m tests.faults.campaign --kills 1000 --kill-other 100 --redis 200 \
-		--postgres 50 --stops 50 --minutes 40
+faults: setup ## the long run of faults, 80 minutes: 50,000 scenarios, then processes that die
+	mkdir -p dist
+	$(BIN)/python -m tests.figures faults --full --json dist/faults.json
 
 lint: setup ## style and likely mistakes
 	$(BIN)/ruff check .

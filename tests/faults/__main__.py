@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.faults.report import Report
-from tests.faults.running import chosen, run_all
+from tests.faults.running import Ended, benches, run_chosen
 from tests.faults.scenario import Scenario
 
 console = Console()
@@ -20,13 +20,9 @@ console = Console()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
-    some = [Scenario.read(text) for text in asked.only] or chosen(
-        asked.seeds, asked.seed
-    )
     began = time.monotonic()
     report = Report()
-    running = run_all(some, asked.processes)
-    for ended in track(running, "scenarios", len(some), console=console):
+    for ended in track(_ended(asked), "scenarios", asked.seeds, console=console):
         report.add(ended)
     figures = {
         "seed": asked.seed,
@@ -39,9 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if report.findings else 0
 
 
+def _ended(asked: argparse.Namespace) -> Iterator[Ended]:
+    if not asked.only:
+        yield from run_chosen(asked.seeds, asked.seed, asked.processes)
+        return
+    with benches(1) as run:
+        yield from run([Scenario.read(text) for text in asked.only])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m tests.faults", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=2_000, help="how many scenarios")
+    parser.add_argument(
+        "--seeds", type=int, default=2_000, help="how many different ones"
+    )
     parser.add_argument("--seed", type=int, default=1, help="which of the choices")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the figures here")

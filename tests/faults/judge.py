@@ -7,14 +7,17 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from core.db import problems
 from sandbox.xero.books import Books
 from sandbox.xero.invoices import Invoice
 from tests.faults.lab import STREAM_OUT, Lab, has_open_work
-from tests.faults.scenario import Scenario
 from tests.faults.stages import Kind, Sort, Stage, Wish
+
+#: How long Xero remembers an idempotency key (facts/xero.md, section 2).
+KEY_LIVES = timedelta(minutes=6)
 
 #: Xero will have none of these; the platform is told that a person looks into it.
 REFUSED = (Sort.ARCHIVED, Sort.POISON)
@@ -30,23 +33,23 @@ class Expected:
     told: Counter[str]
 
 
-def judge(lab: Lab, stage: Stage, scenario: Scenario) -> list[str]:
+def judge(lab: Lab, stage: Stage) -> list[str]:
     """Everything that is not as it must be; empty: the daemon kept its promise."""
     return [
-        *_ledger(lab.xero, stage, _may_be_mailed_twice(scenario)),
+        *_ledger(lab.xero, stage, _may_be_mailed_twice(lab)),
         *_stream(_heard(lab), stage),
         *_books(lab),
     ]
 
 
-def _may_be_mailed_twice(scenario: Scenario) -> bool:
+def _may_be_mailed_twice(lab: Lab) -> bool:
     """The declared exception (docs/write-protocol.md, "Its limits").
 
     A process that stands still between its last check and the socket for longer than
     the key lives sends what another has sent meanwhile. Contacts and invoices have
     numbers that Xero takes once; an e-mail has nothing.
     """
-    return any(fault.what == "frozen_long_before" for fault in scenario.faults)
+    return lab.way.stood_still > KEY_LIVES
 
 
 def expected(kind: Kind, wish: Wish) -> Expected:

@@ -9,7 +9,8 @@ crash ends the process in the middle of anything; another one takes its place.
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from bus.quota import RedisQuotaCounter
 from bus.relay import EVERYBODY, LANE, Relay
 from core import mirror, reference_data
 from core.accepting import Door as MessageDoor
+from core.calls import Admit, Slot
 from core.contact_writes import CreateContacts
 from core.db import lanes, processes, reference
 from core.db.database import migrate, transaction
@@ -47,7 +49,7 @@ from core.sweeping import SweepLane
 from core.void_writes import VoidInvoices
 from core.waking import LaneName
 from core.workflow_settings import WorkflowTables
-from core.writing import WriteLane
+from core.writing import WriteKind, WriteLane
 from core.xero.door import XeroDoor
 from core.xero.oauth import XeroOAuth
 from core.xero.sealing import Seal
@@ -139,7 +141,7 @@ class Process:
         self.handler = Handler(
             settings, lab.registry, lab.tables, settler, self.turns, clock, metrics
         )
-        writes = (
+        writes: tuple[WriteKind, ...] = (
             CreateContacts(settings, self.turns, clock),
             RaiseInvoices(settings, lab.tables, self.turns, clock),
             EmailInvoices(settings, self.turns, clock),
@@ -150,7 +152,10 @@ class Process:
             LaneName.MIRROR: MirrorLane(settings, door, clock),
             LaneName.READS: ReadsLane(door, settler, clock),
             LaneName.SWEEP: SweepLane(settings, door, settler, clock),
-            **{LaneName(w.name): WriteLane(w, door, clock, name) for w in writes},
+            **{
+                LaneName(kind.name): WriteLane(lab.counted(kind), door, clock, name)
+                for kind in writes
+            },
         }
         self.runner = LaneRunner(works, self.turns, clock, name, stopping)
         # One for all: a new one would measure at once, a third of a scenario's time.
@@ -210,6 +215,8 @@ class Lab:
         self.seal = Seal([Fernet.generate_key().decode()])
         proxy.initialize(FaultyBooks(self.life))
         self._names = itertools.count(1)
+        #: Reads that looked for what became of intents, failed ones too.
+        self.looks = 0
         self._set_up(folder)
 
     @property
@@ -252,6 +259,8 @@ class Lab:
                 pipeline.restore(key, 0, value)
             pipeline.execute()
         self.way.calls.clear()
+        self.way.stood_still = timedelta()
+        self.looks = 0
         self.process = self._start()
         self.life.plan = plan
 
@@ -333,14 +342,32 @@ class Lab:
     def pass_time(self, time: timedelta) -> None:
         self.clock.moment += time
 
-    def _freeze(self, time: timedelta) -> None:
+    def _freeze(self, time: timedelta) -> timedelta:
         """The process stands still; another one takes its work over meanwhile."""
+        began = self.clock.now()
         frozen, self.process = self.process, self._start()
         ends_at = self.clock.now() + time
         while self.clock.now() < ends_at:
             if not self._round():
                 self._move_on(at_most=ends_at)
         self.process = frozen
+        return self.clock.now() - began
+
+    @contextmanager
+    def _looking(self, admit: Admit) -> Iterator[Slot]:
+        with admit() as slot:
+            self.looks += 1
+            yield slot
+
+    def counted(self, kind: WriteKind) -> WriteKind:
+        """Its reads for what became of an intent are counted."""
+        look_up: Callable[..., Any] = kind.look_up
+
+        def counting(admit: Admit, *asked: Any) -> Any:
+            return look_up(lambda: self._looking(admit), *asked)
+
+        setattr(kind, "look_up", counting)  # noqa: B010 a method of its class otherwise
+        return kind
 
     def begin(self) -> State:
         """Xero has been read for the first time; nothing else has happened."""

@@ -76,12 +76,15 @@ class Fault:
 
 
 class Plan:
-    """The faults of one scenario. The next one waits only when the last one struck."""
+    """The faults of one scenario. The next one waits only when the last one struck.
+
+    Attributes:
+        met: the boundaries that were reached since the last fault struck.
+    """
 
     def __init__(self, faults: Sequence[Fault] = ()) -> None:
         self._waiting = deque(faults)
         self.met: Counter[Place] = Counter()
-        self._passed = 0
         self.struck: list[Fault] = []
 
     def meet(self, place: Place) -> str:
@@ -89,11 +92,10 @@ class Plan:
         self.met[place] += 1
         if not self._waiting or self._waiting[0].place is not place:
             return ""
-        self._passed += 1
-        if self._passed < self._waiting[0].number:
+        if self.met[place] < self._waiting[0].number:
             return ""
         fault = self._waiting.popleft()
-        self._passed = 0
+        self.met.clear()
         self.struck.append(fault)
         return fault.what
 

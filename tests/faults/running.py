@@ -2,32 +2,26 @@
 
 import logging
 import multiprocessing
-import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import product
 from multiprocessing.util import Finalize
 from pathlib import Path
 
 import structlog
 
+from tests.faults import choosing
 from tests.faults.judge import judge
 from tests.faults.lab import Lab, State, has_open_work
 from tests.faults.plan import Endless, Place, Plan
-from tests.faults.scenario import Scenario, Shape, pairs, singles, sorts
+from tests.faults.scenario import Scenario, Shape, sorts
 from tests.faults.stages import Kind, Stage, reach
 from tests.servers import running_redis
 from tests.world import PRICES_CSV
 
 #: Scenarios that one process gets at once.
 CHUNK = 50
-
-#: At least one in so many is a batch of fifty.
-ONE_IN = 10
-
-SMALL = (Shape.ONE, Shape.FEW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +30,16 @@ class Ended:
 
     Args:
         struck: how many of its faults met their boundary.
+        met: boundaries that were reached after the last of them.
         found: what is not as it must be.
         unknown_s: the longest time that an intent of it was unknown, simulated.
-        looks: reads that looked for what became of intents.
+        looks: reads that looked for what became of intents, failed ones too.
         unknown: intents that were unknown at some time.
     """
 
     scenario: Scenario
     struck: int
+    met: Mapping[Place, int]
     found: tuple[str, ...] = ()
     unknown_s: float = 0.0
     looks: int = 0
@@ -74,14 +70,15 @@ class Bench:
             found = (f"{type(error).__name__}: {error}",)
         else:
             self.lab.disarm()
-            found = tuple(judge(self.lab, stage, scenario))
+            found = tuple(judge(self.lab, stage))
         unknown = self.lab.books.unknown_seconds()
         return Ended(
             scenario,
             len(plan.struck),
+            plan.met,
             found,
             max(unknown, default=0.0),
-            self.lab.way.looks(),
+            self.lab.looks,
             len(unknown),
         )
 
@@ -104,16 +101,31 @@ class Bench:
 _bench: Bench
 
 
-def run_all(scenarios: Sequence[Scenario], processes: int) -> Iterator[Ended]:
-    """In any order, as they end; each process has a Redis of its own."""
+#: Given scenarios, how each ended, in any order.
+RunAll = Callable[[Sequence[Scenario]], Iterator[Ended]]
+
+
+@contextmanager
+def benches(processes: int) -> Iterator[RunAll]:
+    """So many processes, each with a Redis of its own; one is this process itself."""
     if processes == 1:
         with opened_bench() as bench:
-            yield from map(bench.run, scenarios)
+            yield lambda scenarios: map(bench.run, scenarios)
         return
-    # Kinds and shapes mixed: each process reaches each stage, and none is last alone.
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, _begin) as pool:
-        yield from pool.imap_unordered(_run, scenarios, chunksize=CHUNK)
+        yield lambda scenarios: pool.imap_unordered(_run, scenarios, chunksize=CHUNK)
+
+
+def run_chosen(count: int, seed: int, processes: int) -> Iterator[Ended]:
+    """So many different scenarios: singles first, then pairs built upon them."""
+    with benches(processes) as run:
+        first = []
+        for ended in run(choosing.singles(count, seed)):
+            first.append(ended)
+            yield ended
+        met = {e.scenario: e.met for e in first if e.is_distinct}
+        yield from run(choosing.pairs(met, count - len(met), seed))
 
 
 @contextmanager
@@ -137,38 +149,3 @@ def _begin() -> None:
 
 def _run(scenario: Scenario) -> Ended:
     return _bench.run(scenario)
-
-
-# -- which -----------------------------------------------------------------------------
-
-
-def chosen(seeds: int, seed: int) -> list[Scenario]:
-    """So many different scenarios, some of them in fifties.
-
-    Args:
-        seeds: how many.
-        seed: which of the many choices; the same seed chooses the same ones.
-    """
-    chance = random.Random(seed)  # noqa: S311 must be repeatable
-    fifties = -(-seeds // ONE_IN)
-    some = [
-        *_different(seeds - fifties, SMALL, chance),
-        *_different(fifties, (Shape.FIFTY,), chance),
-    ]
-    chance.shuffle(some)
-    return some
-
-
-def _different(
-    count: int, shapes: Sequence[Shape], chance: random.Random
-) -> list[Scenario]:
-    """Single faults first, then every pair of points, again and again elsewhere."""
-    company = list(product(Kind, shapes))
-    found = [s for kind, shape in company for s in singles(kind, shape)]
-    chance.shuffle(found)
-    known = dict.fromkeys(found)
-    while len(known) < count:
-        more = [s for kind, shape in company for s in pairs(kind, shape, chance)]
-        chance.shuffle(more)
-        known.update(dict.fromkeys(more))
-    return list(known)[:count]

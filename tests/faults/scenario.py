@@ -1,7 +1,5 @@
 """The scenarios: what is about to happen, in which company, and what goes wrong."""
 
-import itertools
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,9 +34,6 @@ BOUNDARIES = {
     Kind.TOKEN: (40, 16),
     Kind.LIFE: (48, 18),
 }
-
-#: A second fault comes within so many commits or commands after the first.
-SOON = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +97,6 @@ def singles(kind: Kind, shape: Shape) -> Iterator[Scenario]:
     for place, what in points(kind):
         for number in range(1, _count(kind, place) + 1):
             yield Scenario(kind, shape, (Fault(place, number, what),))
-
-
-def pairs(kind: Kind, shape: Shape, chance: random.Random) -> Iterator[Scenario]:
-    """Every pair of points once, at boundaries that are drawn."""
-    for first, second in itertools.product(points(kind), following(kind)):
-        number = chance.randint(1, _count(kind, first[0]))
-        soon = chance.randint(1, min(SOON, _count(kind, second[0])))
-        faults = Fault(first[0], number, first[1]), Fault(second[0], soon, second[1])
-        yield Scenario(kind, shape, faults)
 
 
 def _count(kind: Kind, place: Place) -> int:

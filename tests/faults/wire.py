@@ -50,13 +50,15 @@ class Way:
         door: Door,
         life: Life,
         pass_time: Callable[[timedelta], None],
-        freeze: Callable[[timedelta], None],
+        freeze: Callable[[timedelta], timedelta],
     ) -> None:
         self._door = door
         self._life = life
         self._pass_time = pass_time
         self._freeze = freeze
         self.calls: list[Call] = []
+        #: The longest that a process stood still between its last check and the socket.
+        self.stood_still = timedelta()
 
     def travel(self, call: Call, failures: Failures) -> Reply:
         """Ask the sandbox, or fail on the way there or back."""
@@ -69,10 +71,6 @@ class Way:
         reply = _run(self._door.answer(call, _fault_of_xero(what)))
         self._back(what, failures)
         return _reordered(reply) if what == "reordered" else reply
-
-    def looks(self) -> int:
-        """How many calls looked for what became of earlier ones."""
-        return sum(call.method == "GET" and _is_look(call) for call in self.calls)
 
     def _there(self, what: str, failures: Failures) -> None:
         match what:
@@ -88,9 +86,13 @@ class Way:
             case "crash_before":
                 self._life.end()
             case "frozen_before":
-                self._freeze(FROZEN)
+                self._stand_still(FROZEN)
             case "frozen_long_before":
-                self._freeze(FROZEN_LONG)
+                self._stand_still(FROZEN_LONG)
+
+    def _stand_still(self, time: timedelta) -> None:
+        """As long as that at least: whoever runs meanwhile may stand still too."""
+        self.stood_still = max(self.stood_still, self._freeze(time))
 
     def _back(self, what: str, failures: Failures) -> None:
         match what:
@@ -175,13 +177,6 @@ def _place(call: Call) -> Place:
     if call.path == "/connect/token":
         return Place.TOKEN
     return Place.LOOK if call.method == "GET" else Place.WRITE
-
-
-def _is_look(call: Call) -> bool:
-    """By our numbers, our ids, or by what changed since a call; no sweep."""
-    query = call.query
-    by_keys = "InvoiceNumbers" in query or "IDs" in query
-    return by_keys or (call.path.endswith("/Contacts") and "page" in query)
 
 
 def _fault_of_xero(what: str) -> faults.Fault | None:

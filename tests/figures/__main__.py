@@ -26,7 +26,8 @@ def main(arguments: Sequence[str]) -> int:
         for topic in topics.values():
             console.print(f"{topic.name:<12} {topic.about}")
         return 0
-    result = measure(topics[asked.topic], console, full=asked.full)
+    topic = topics[asked.topic]
+    result = measure(topic, console, full=asked.full, kept=asked.json)
     show(result, console)
     if asked.json is not None:
         write(result, asked.json)

@@ -27,11 +27,13 @@ class Run:
         full: the whole; else what fits into a minute and needs no network.
         folder: for what is made on the way; gone afterwards.
         say: tells a person what is going on.
+        kept: the file of the figures, beside which more may be kept; None: nothing is.
     """
 
     full: bool
     folder: Path
     say: Callable[[str], None]
+    kept: Path | None = None
 
 
 #: Given the run, the figures in the order in which they are shown.
@@ -85,11 +87,13 @@ def all_topics() -> dict[str, Topic]:
     return found
 
 
-def measure(topic: Topic, console: Console, *, full: bool) -> Result:
+def measure(
+    topic: Topic, console: Console, *, full: bool, kept: Path | None = None
+) -> Result:
     """All figures of a topic."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="settled-figures-") as folder:
-        run = Run(full, Path(folder), lambda text: console.print(f"[dim]{text}[/]"))
+        run = Run(full, Path(folder), lambda text: _say(console, text), kept)
         figures = list(topic.collect(run))
     seconds = round(time.monotonic() - began, 1)
     return Result(topic.name, full, seconds, figures)
@@ -117,6 +121,10 @@ def show(result: Result, console: Console) -> None:
 def write(result: Result, file: Path) -> None:
     text = json.dumps(result.as_dict(), indent=2, ensure_ascii=False)
     file.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, style="dim", markup=False, highlight=False)
 
 
 def _mark(figure: Figure) -> str:

@@ -54,6 +54,7 @@ class Scale:
         drain_s: within so many seconds after the last fault everything has ended.
         database: of which kind.
         after_emails: faults begin when so many invoices were e-mailed.
+        after_open: and when so many workflows are under way at once.
     """
 
     counts: Mapping[Kind, int]
@@ -64,6 +65,7 @@ class Scale:
     database: Database = "postgres"
     workers: int = 2
     after_emails: int = 3
+    after_open: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +147,14 @@ class Campaign:
 
     def _await_work(self) -> None:
         deadline = time.monotonic() + SOMEBODY_WITHIN_S
-        while self._emails() < self.scale.after_emails:
+        while not self._is_at_work():
             if time.monotonic() > deadline:
-                raise Short("no work flowed even before the first fault")
+                raise Short("too little work flowed before the first fault")
             self._tick()
+
+    def _is_at_work(self) -> bool:
+        is_flowing = self._emails() >= self.scale.after_emails
+        return is_flowing and len(self.workload.unfinished) >= self.scale.after_open
 
     def _emails(self) -> int:
         return sum(w.told["invoice.emailed"] for w in self.workload.published)

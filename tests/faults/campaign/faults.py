@@ -77,7 +77,7 @@ class Faults:
             Nobody: nobody whom it could hit is up.
         """
         at = now()
-        blow = Blow(fault.kind, at, at)
+        blow = Blow(fault.kind, at, at, len(self.workload.unfinished))
         mend = self._begin[fault.kind](fault, blow)
         self.blows.append(blow)
         if mend is None:

@@ -66,11 +66,16 @@ class Strand:
 
 @dataclass(slots=True)
 class Blow:
-    """A fault as it fell, and what it stranded."""
+    """A fault as it fell, and what it stranded.
+
+    Args:
+        under_way: how many workflows were.
+    """
 
     kind: Kind
     at: datetime
     right_at: datetime
+    under_way: int = 0
     who: str = ""
     strands: list[Strand] = field(default_factory=list)
 
