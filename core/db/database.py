@@ -17,7 +17,7 @@ from peewee import (
 )
 from playhouse.migrations import Runner
 
-from core.db.models import proxy
+from core.db.proxy import proxy
 from core.errors import BooksUnusable
 
 #: The database itself is not to be had; whatever was tried is to be tried again.

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.db.models import Inbox
-from core.db.statement import Slot, insert_once, statement
+from core.db.statement import Slot, by_id, insert_once, statement
 from core.messages import Envelope
 
 #: A row that was woken is not woken again for so long.
@@ -79,13 +79,8 @@ def find(source: str, message_id: str) -> Inbox | None:
     return row
 
 
-@statement
-def _load(row: Slot) -> Any:
-    return Inbox.select().where(Inbox.id == row)
-
-
 def load(inbox_id: int) -> Inbox:
-    row: Inbox = _load.one(row=inbox_id)
+    row: Inbox = by_id(Inbox, inbox_id)
     return row
 
 
@@ -176,11 +171,16 @@ def wake_due(now: datetime, limit: int = 500) -> list[int]:
     return ids
 
 
+@statement
+def _forget_wakes() -> Any:
+    return Inbox.update(woken_at=None).where(
+        (Inbox.state == InboxState.ACCEPTED) & Inbox.woken_at.is_null(False)
+    )
+
+
 def forget_wakes() -> None:
     """Whoever was told to look may have died before it did: they may be told anew."""
-    Inbox.update(woken_at=None).where(
-        (Inbox.state == InboxState.ACCEPTED) & Inbox.woken_at.is_null(False)
-    ).execute()
+    _forget_wakes.changed()
 
 
 @statement

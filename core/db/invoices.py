@@ -13,8 +13,8 @@ from core.db.models import (
     InvoiceSubject,
     NumberCounter,
     Payment,
-    proxy,
 )
+from core.db.proxy import proxy
 from core.db.statement import (
     Slot,
     Statement,

@@ -59,16 +59,19 @@ def free_orphaned(alive: Iterable[str]) -> None:
     names = set(alive)
     for row in _held.rows():
         if row.holder.split("/")[0] not in names:
-            Lane.update(holder=None, woken_at=None).where(
-                (Lane.id == row.id) & (Lane.holder == row.holder)
-            ).execute()
+            leave(row.tenant, row.name, row.holder)
+
+
+@statement
+def _forget_wakes() -> Any:
+    return Lane.update(woken_at=None).where(
+        Lane.holder.is_null() & Lane.woken_at.is_null(False)
+    )
 
 
 def forget_wakes() -> None:
     """Whoever was told to look may have died before it did: they may be told anew."""
-    Lane.update(woken_at=None).where(
-        Lane.holder.is_null() & Lane.woken_at.is_null(False)
-    ).execute()
+    _forget_wakes.changed()
 
 
 @statement

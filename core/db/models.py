@@ -13,18 +13,15 @@ from peewee import (
     BlobField,
     BooleanField,
     CharField,
-    DatabaseProxy,
     DateField,
-    ForeignKeyField,
     IntegerField,
     Model,
     TextField,
 )
 
 from core.db.fields import IdField, JsonField, MomentField, MoneyField
-
-#: Bound once by ``core.db.database.open_books``: one process, one database.
-proxy: Any = DatabaseProxy()
+from core.db.proxy import proxy
+from core.db.statement import RowField
 
 
 class Table(Model):
@@ -119,11 +116,9 @@ class Invoice(Table):
     issued_on = DateField(null=True)
     due_on = DateField(null=True)
     asked_by_id: int | None
-    asked_by = ForeignKeyField(Inbox, null=True, on_delete="RESTRICT")
+    asked_by = RowField(Inbox, null=True, on_delete="RESTRICT")
     undone_by_id: int | None
-    undone_by = ForeignKeyField(
-        Inbox, null=True, on_delete="RESTRICT", backref="undoes"
-    )
+    undone_by = RowField(Inbox, null=True, on_delete="RESTRICT", backref="undoes")
     xero_id = CharField(null=True)
     xero_status = CharField(default="")
     xero_updated_at = MomentField(null=True)
@@ -157,7 +152,7 @@ class InvoiceSubject(Table):
     charge = CharField()
     round = IntegerField()
     invoice_id: int
-    invoice = ForeignKeyField(Invoice, on_delete="RESTRICT", backref="subjects")
+    invoice = RowField(Invoice, on_delete="RESTRICT", backref="subjects")
     member_id = CharField(max_length=50)
     content_hash = CharField(max_length=64)
     details = JsonField()
@@ -171,7 +166,7 @@ class Payment(Table):
 
     tenant = CharField()
     payment_id = CharField()
-    invoice = ForeignKeyField(Invoice, on_delete="RESTRICT", backref="payments")
+    invoice = RowField(Invoice, on_delete="RESTRICT", backref="payments")
     amount = MoneyField()
     paid_on = DateField(null=True)
     reference = TextField(default="")
@@ -187,9 +182,9 @@ class Outbox(Table):
 
     message_id = CharField(max_length=36, unique=True)
     type = CharField()
-    invoice = ForeignKeyField(Invoice, null=True, on_delete="RESTRICT")
+    invoice = RowField(Invoice, null=True, on_delete="RESTRICT")
     #: The message that this one answers directly, and says again if it is repeated.
-    answers = ForeignKeyField(Inbox, null=True, on_delete="RESTRICT")
+    answers = RowField(Inbox, null=True, on_delete="RESTRICT")
     body = TextField()
     created_at = MomentField()
     stream_id = CharField(null=True)
@@ -237,12 +232,12 @@ class Write(Table):
     kind = CharField()
     key = CharField()
     invoice_id: int
-    invoice = ForeignKeyField(Invoice, null=True, on_delete="RESTRICT")
+    invoice = RowField(Invoice, null=True, on_delete="RESTRICT")
     data = JsonField(default=dict)
     state = CharField(default="due")
     due_at = MomentField(null=True)
     intent_id: int | None
-    intent = ForeignKeyField(Intent, null=True, on_delete="RESTRICT")
+    intent = RowField(Intent, null=True, on_delete="RESTRICT")
     batch_limit = IntegerField(default=50)
     tries = IntegerField(default=0)
     reason = TextField(default="")

@@ -12,8 +12,13 @@ COUNTER = "relayed"
 GROUP = "group:"
 
 
+@statement
+def _get(name: Slot) -> Any:
+    return StreamPosition.select().where(StreamPosition.name == name)
+
+
 def counter() -> int:
-    row = StreamPosition.get_or_none(StreamPosition.name == COUNTER)
+    row = _get.first(name=COUNTER)
     return int(row.value) if row else 0
 
 
@@ -25,7 +30,7 @@ def note_group(group: str, acknowledged: str, now: datetime) -> None:
     """Every entry up to this one has been acknowledged by the group."""
     # Only forward: a group that Redis lost and somebody made anew begins at 0.
     name = f"{GROUP}{group}"
-    held = StreamPosition.get_or_none(StreamPosition.name == name)
+    held = _get.first(name=name)
     if held is None or entry_id(held.value) < entry_id(acknowledged):
         _note(name, acknowledged, now)
 

@@ -54,10 +54,29 @@ def ask(
     confirms: bool = False,
 ) -> None:
     """Read this invoice not before ``due_at``; asked for twice, it is read once."""
+    _ask.first(
+        tenant=tenant,
+        xero_id=xero_id,
+        due_at=due_at,
+        now=now,
+        event_at=event_at,
+        confirms=confirms,
+    )
+
+
+@statement
+def _ask(
+    tenant: Slot,
+    xero_id: Slot,
+    due_at: Slot,
+    now: Slot,
+    event_at: Slot,
+    confirms: Slot,
+) -> Any:
+    # One statement: between a look and a write the reads lane may take the row away.
     new, old = EXCLUDED, InvoiceRead
     is_later = old.event_at.is_null() | (new.event_at > old.event_at)
-    # One statement: between a look and a write the reads lane may take the row away.
-    InvoiceRead.insert(
+    return InvoiceRead.insert(
         tenant=tenant,
         xero_id=xero_id,
         event_at=event_at,
@@ -72,7 +91,7 @@ def ask(
             old.event_at: Case(None, [(is_later, new.event_at)], old.event_at),
             old.confirms: Case(None, [(new.confirms, True)], old.confirms),
         },
-    ).execute()
+    )
 
 
 @statement
@@ -135,20 +154,30 @@ def due(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
     return _due.rows(tenant=tenant, now=now, limit=limit)
 
 
-def deferred(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
-    """Reads that could wait and that ride along in a call that is made anyway."""
+@statement
+def _deferred(tenant: Slot, now: Slot, limit: Slot) -> Any:
     query = InvoiceRead.select().where(
         (InvoiceRead.tenant == tenant) & (InvoiceRead.due_at > now)
     )
-    return list(query.order_by(InvoiceRead.due_at, InvoiceRead.id).limit(limit))
+    return query.order_by(InvoiceRead.due_at, InvoiceRead.id).limit(limit)
+
+
+def deferred(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
+    """Reads that could wait and that ride along in a call that is made anyway."""
+    return _deferred.rows(tenant=tenant, now=now, limit=limit)
+
+
+@statement
+def _answered(read: Slot, asked: Slot) -> Any:
+    return InvoiceRead.delete().where(
+        (InvoiceRead.id == read) & (InvoiceRead.asked == asked)
+    )
 
 
 def answered(reads: Sequence[InvoiceRead]) -> None:
     """Done with these, except where somebody has asked once more meanwhile."""
     for read in reads:
-        InvoiceRead.delete().where(
-            (InvoiceRead.id == read.id) & (InvoiceRead.asked == read.asked)
-        ).execute()
+        _answered.changed(read=read.id, asked=read.asked)
 
 
 def postpone(read: InvoiceRead, until: datetime) -> None:

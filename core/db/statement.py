@@ -16,12 +16,12 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from peewee import Context, Node
+from peewee import Context, ForeignKeyAccessor, ForeignKeyField, Node
 
 from core.db.fields import JsonField, MomentField, MoneyField
-from core.db.models import proxy
+from core.db.proxy import proxy
 
 _CONVERTERS: Mapping[type, Callable[[Any], Any]] = {
     datetime: MomentField().db_value,
@@ -140,6 +140,40 @@ def insert(model: Any, **values: Any) -> Any:
 def insert_once(model: Any, **values: Any) -> Any:
     """A new row, or None where a unique key is taken."""
     return _insertion(model, tuple(values), True).first(**by_field(model, values))
+
+
+def by_id(model: Any, row_id: int) -> Any:
+    """The row with this id.
+
+    Raises:
+        DoesNotExist: of its model; there is none.
+    """
+    return _by_id(model).one(row_id=row_id)
+
+
+@cache
+def _by_id(model: Any) -> Statement:
+    return Statement(lambda row_id: model.select().where(model.id == row_id))
+
+
+class _RowAccessor(ForeignKeyAccessor):
+    """Follows a reference when it is first asked for."""
+
+    def get_rel_instance(self, instance: Any) -> Any:
+        row_id = instance.__data__.get(self.name)
+        if row_id is not None and self.name not in instance.__rel__:
+            instance.__rel__[self.name] = by_id(self.rel_model, row_id)
+        return instance.__rel__.get(self.name)
+
+
+if TYPE_CHECKING:  # its stubs tell what each reference leads to
+    RowField = ForeignKeyField
+else:
+
+    class RowField(ForeignKeyField):
+        """A reference to a row of another table."""
+
+        accessor_class = _RowAccessor
 
 
 @cache

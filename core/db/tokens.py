@@ -1,15 +1,23 @@
 """The encrypted tokens of the app, and who is refreshing them."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from core.db.models import Connection, ConsentAttempt
+from core.db.statement import Slot, statement
 
 #: A code is valid for five minutes; a consent that takes an hour is started anew.
 CONSENT_WITHIN = timedelta(hours=1)
 
 
+@statement
+def _get(client_id: Slot) -> Any:
+    return Connection.select().where(Connection.client_id == client_id)
+
+
 def get(client_id: str) -> Connection | None:
-    return Connection.get_or_none(Connection.client_id == client_id)
+    row: Connection | None = _get.first(client_id=client_id)
+    return row
 
 
 def put(client_id: str, ciphertext: bytes, now: datetime) -> None:
@@ -28,14 +36,20 @@ def put(client_id: str, ciphertext: bytes, now: datetime) -> None:
     ).execute()
 
 
+@statement
+def _start_refresh(row: Slot, version: Slot, who: Slot, now: Slot, until: Slot) -> Any:
+    free = Connection.refresh_until.is_null() | (Connection.refresh_until < now)
+    return Connection.update(refresher=who, refresh_until=until).where(
+        (Connection.id == row) & (Connection.version == version) & free
+    )
+
+
 def start_refresh(row: Connection, who: str, now: datetime, until: datetime) -> bool:
     """Become the one refresher of this version."""
-    free = Connection.refresh_until.is_null() | (Connection.refresh_until < now)
-    return bool(
-        Connection.update(refresher=who, refresh_until=until)
-        .where((Connection.id == row.id) & (Connection.version == row.version) & free)
-        .execute()
+    count = _start_refresh.changed(
+        row=row.id, version=row.version, who=who, now=now, until=until
     )
+    return count > 0
 
 
 def end_refresh(

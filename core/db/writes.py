@@ -6,7 +6,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from core.db.models import Intent, Invoice, Write, proxy
+from core.db.models import Intent, Invoice, Write
+from core.db.proxy import proxy
 from core.db.statement import (
     Slot,
     Statement,
@@ -339,6 +340,17 @@ def finish(write: Write, state: WriteState, reason: str = "") -> None:
     _finish.changed(write=write.id, state=state, reason=reason)
 
 
+@statement
+def _due_again(write: Slot, due_at: Slot, failures: Slot, data: Slot) -> Any:
+    return Write.update(
+        state=WriteState.DUE,
+        intent=None,
+        due_at=due_at,
+        tries=Write.tries + failures,
+        data=data,
+    ).where(Write.id == write)
+
+
 def due_again(
     write: Write,
     at: datetime,
@@ -347,13 +359,12 @@ def due_again(
     data: Any = None,
 ) -> None:
     """Back among what is due, for another intent."""
-    Write.update(
-        state=WriteState.DUE,
-        intent=None,
+    _due_again.changed(
+        write=write.id,
         due_at=at,
-        tries=write.tries + int(failed),
+        failures=int(failed),
         data=write.data if data is None else data,
-    ).where(Write.id == write.id).execute()
+    )
 
 
 def pending(tenant: str, kind: str, key: str) -> Write | None:
@@ -402,9 +413,14 @@ def ask_again(tenant: str, kind: str, key: str, at: datetime) -> bool:
     )
 
 
+@statement
+def _limit_batch(write: Slot, limit: Slot) -> Any:
+    return Write.update(batch_limit=limit).where(Write.id == write)
+
+
 def limit_batch(write: Write, limit: int) -> None:
     """At most so many together the next time."""
-    Write.update(batch_limit=limit).where(Write.id == write.id).execute()
+    _limit_batch.changed(write=write.id, limit=limit)
     write.batch_limit = limit
 
 

@@ -14,7 +14,8 @@ from peewee import IntegrityError
 from bus.relay import COUNTER, EVERYBODY, LANE, Relay
 from core.db import lanes, outbox, positions, processes, recovery, reference
 from core.db.database import transaction
-from core.db.models import Outbox, proxy
+from core.db.models import Outbox
+from core.db.proxy import proxy
 from core.messages import OutboundMessage
 from core.metrics import Metrics
 from sandbox import AdjustableClock
@@ -143,18 +144,18 @@ def test_marks_that_fail_again_and_again_do_not_make_the_books_look_old(
 ) -> None:
     with transaction():
         reference.put_tenant("main", "x-tenant", "SAIT", clock.now())
+        lanes.ensure(EVERYBODY, [LANE])
     say(clock, "one")
-    for process in ("first", "second"):
+    first, second = make_relay("first"), make_relay("second")
+    for relay in (first, second):
         with transaction():
-            lanes.ensure(EVERYBODY, [LANE])
-            processes.beat(process, clock.now())
-        relay = make_relay(process)
+            processes.beat(relay.holder.split("/")[0], clock.now())
         with marks_refused():
             for _ in range(2):
                 with pytest.raises(IntegrityError):
                     relay.turn()
         clock.advance(10)
-    relay.turn()
+    second.turn()
     assert not recovery.is_needed("main")
     assert set(sent(redis_client)) == {"one"}
     assert len(set(ids(redis_client))) == 1

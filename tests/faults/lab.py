@@ -31,7 +31,7 @@ from core.contact_writes import CreateContacts
 from core.db import lanes, processes, reference
 from core.db.database import migrate, transaction
 from core.db.fields import MomentField
-from core.db.models import proxy
+from core.db.proxy import proxy
 from core.email_writes import EmailInvoices
 from core.handling import Handler
 from core.invariants import Invariants

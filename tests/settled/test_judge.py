@@ -12,7 +12,8 @@ import pytest
 from core.db import contacts, invoices
 from core.db.database import close_books, migrate, open_books, transaction
 from core.db.invoices import InvoiceState
-from core.db.models import Invoice, MemberContact, Payment, proxy
+from core.db.models import Invoice, MemberContact, Payment
+from core.db.proxy import proxy
 from core.facts import XeroPayment
 from sandbox.platform import Platform, Season
 from settled.demo.judge import Judge

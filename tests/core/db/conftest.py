@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from core.db.database import close_books, migrate, open_books
-from core.db.models import TABLES, proxy
+from core.db.models import TABLES
+from core.db.proxy import proxy
 
 
 @pytest.fixture(scope="session")

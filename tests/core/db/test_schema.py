@@ -16,7 +16,8 @@ from core.db.database import (
     require_schema,
     transaction,
 )
-from core.db.models import TABLES, Process, proxy
+from core.db.models import TABLES, Process
+from core.db.proxy import proxy
 from core.errors import BooksUnusable
 from tests.core.db.rows import NOW
 

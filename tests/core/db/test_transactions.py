@@ -9,7 +9,8 @@ from peewee import IntegrityError
 from core.db import invoices, problems, processes
 from core.db.database import close_books, open_books, transaction
 from core.db.invoices import InvoiceState
-from core.db.models import Invoice, Process, proxy
+from core.db.models import Invoice, Process
+from core.db.proxy import proxy
 from core.errors import VersionMoved
 from tests.core.db.crowd import together
 from tests.core.db.rows import NOW, invoice
