@@ -110,9 +110,7 @@ class Parts:
         self.runner = LaneRunner(
             self._lanes(), self.waker, clock, self.process, self.stopping
         )
-        invariants = Invariants(
-            self.registry, settings.bus.groups, self.runner, clock, metrics
-        )
+        invariants = Invariants(settings.bus.groups, self.runner, clock, metrics)
         self.pump = Pump(
             self.runner, self.waker, counter, invariants, clock, self.presence.gone
         )

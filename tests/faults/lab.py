@@ -155,7 +155,7 @@ class Process:
         self.runner = LaneRunner(works, self.turns, clock, name, stopping)
         # One for all: a new one would measure at once, a third of a scenario's time.
         lab.invariants = lab.invariants or Invariants(
-            lab.registry, ["platform"], self.runner, clock, metrics
+            ["platform"], self.runner, clock, metrics
         )
         self.pump = Pump(
             self.runner, self.turns, counter, lab.invariants, clock, gone=list
