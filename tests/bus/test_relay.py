@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from bus.relay import COUNTER, Relay
+from core.clock import Clock
 from core.db import outbox, positions, processes
 from core.db.database import transaction
 from core.db.models import Outbox
@@ -34,11 +35,14 @@ def make_relay(books: None, redis_url: str, clock: AdjustableClock) -> MakeRelay
     return make
 
 
+def beat(process: str, clock: Clock) -> None:
+    with transaction():
+        processes.beat(process, clock.now())
+
+
 @contextmanager
 def running(relay: Relay) -> Iterator[Relay]:
-    process = relay.holder.split("/")[0]
-    with transaction():
-        processes.beat(process, relay.clock.now())
+    beat(relay.holder.split("/")[0], relay.clock)
     stopping = threading.Event()
     thread = threading.Thread(target=relay.run, args=(stopping,))
     thread.start()
@@ -206,6 +210,9 @@ def test_a_relay_that_died_is_followed_by_another(
         wait_until(lambda: redis_client.exists(STREAM) == 1, 10, "the first")
         # It is frozen: it beats no more, and a minute later the other takes over.
         clock.advance(timedelta(minutes=1).total_seconds())
+        for _ in range(3):
+            beat("second", clock)
+            clock.advance(2)
         with running(make_relay("second")):
             say(clock, "one")
             clock.advance(2)

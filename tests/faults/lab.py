@@ -77,6 +77,9 @@ OWN_LIFTED = {"minute": 0, "day": 0, "app_minute": 0, "emails_per_day": 0}
 #: A process that is silent for so long is dead to the others.
 DEAD_AFTER = timedelta(seconds=5.1)
 
+#: It beats so often meanwhile.
+BEATS = 3
+
 #: Nothing that can be due takes so many rounds; something turns in a circle.
 MOST_ROUNDS = 400
 
@@ -326,9 +329,12 @@ class Lab:
         self.clock.moment = ahead if at_most is None else min(ahead, at_most)
 
     def _start(self) -> Process:
-        """A new process; whoever was there before is dead to it."""
-        self.pass_time(DEAD_AFTER)
-        return Process(self, f"lab-{next(self._names)}")
+        """A new process, heard for so long that its predecessor is dead to it."""
+        name = f"lab-{next(self._names)}"
+        for _ in range(BEATS):
+            _beat(name, self.clock.now())
+            self.pass_time(DEAD_AFTER / BEATS)
+        return Process(self, name)
 
     def pass_time(self, time: timedelta) -> None:
         self.clock.moment += time
