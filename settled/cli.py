@@ -179,7 +179,7 @@ def recover_books(as_json: bool, config: Path | None) -> None:
     """Recover the books after an older database was restored.
 
     Reads all contacts and invoices of Xero; until it has ended nothing is written
-    there. May be run again at any time.
+    there. Stop the daemon first. May be run again.
     """
     from settled.recovering import recover
 

@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 
 from core.calls import Slot, XeroAnswer, XeroRequest
-from core.db import lanes, processes
+from core.db import lanes, processes, recovery
 from core.db.database import transaction
 from core.db.models import Intent
 from core.db.writes import IntentState
+from core.errors import XeroWait
 from core.quota import Purpose
 from core.waking import LaneName
 from core.writing import WriteLane
@@ -170,6 +171,24 @@ def test_a_frozen_process_that_awakes_does_nothing_twice(
     assert len(world.told("invoice.raised", asked["subject"])) == 1
     open_ones = [IntentState.OPEN, IntentState.UNKNOWN]
     assert not Intent.select().where(Intent.state.in_(open_ones)).exists()
+
+
+def test_a_recovery_that_begins_before_the_last_check_lets_nothing_out(
+    world: World,
+) -> None:
+    def is_held() -> None:
+        with transaction():
+            recovery.require("main", "a test", world.clock.now())
+
+    with lane_to_ourselves(world):
+        asked = ready(world)
+        with pytest.raises(XeroWait):
+            lane_of(world, world.daemon.process, "check", is_held).step("main")
+        assert in_xero(world, asked) == 0
+        with transaction():
+            recovery.done("main", world.clock.now())
+    world.hear("invoice.emailed", asked["subject"])
+    assert in_xero(world, asked) == 1
 
 
 def test_a_bug_after_the_call_does_not_leave_the_intent_open(world: World) -> None:
