@@ -6,13 +6,21 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.errors import SettingsInvalid, SettledError
+from core.errors import SettingsInvalid, StoreUnreachable
 
 Client = redis.Redis
 
 
-class RedisUnreachable(SettledError):
+#: Whatever redis-py raises where Redis does not answer as it should.
+REDIS_AWAY = redis.RedisError
+
+
+class RedisUnreachable(StoreUnreachable):
     """Redis does not answer."""
+
+    def __init__(self, error: redis.RedisError) -> None:
+        # In one line, which an answer of Redis may not be.
+        super().__init__(f"Redis can't be reached: {' '.join(str(error).split())}")
 
 
 #: Commands answer in milliseconds; a stalled Redis must not hold a worker for long.
@@ -27,28 +35,33 @@ BLOCK_MS = 1_000
 
 
 def command_client(url: str) -> Client:
-    """For everything that answers at once.
-
-    No silent second tries: a script whose reply was lost would run twice.
-    """
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=COMMAND_TIMEOUT_S,
-        socket_connect_timeout=COMMAND_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=False,
-    )
+    """For everything that answers at once."""
+    return _client(url, COMMAND_TIMEOUT_S)
 
 
 def blocking_client(url: str) -> Client:
     """For the one thread that waits for entries of a stream."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=BLOCKING_TIMEOUT_S,
-        socket_connect_timeout=COMMAND_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=False,
-    )
+    return _client(url, BLOCKING_TIMEOUT_S)
+
+
+def _client(url: str, timeout_s: float) -> Client:
+    """No silent second tries: a script whose reply was lost would run twice.
+
+    Raises:
+        SettingsInvalid: it is no address; what redis-py says may hold the password.
+    """
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=COMMAND_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=False,
+        )
+    except ValueError:
+        raise SettingsInvalid(
+            "redis_url", "is no Redis URL: redis://, rediss:// or unix://"
+        ) from None
 
 
 def why_not_ready(client: Client) -> str | None:
@@ -70,7 +83,7 @@ def require_durable(client: Client) -> str:
     try:
         held: Any = client.config_get("appendonly", "maxmemory-policy")
     except redis.RedisError as error:
-        raise RedisUnreachable(f"Redis: {type(error).__name__}") from error
+        raise RedisUnreachable(error) from error
     found = {_text(name): _text(value) for name, value in held.items()}
     if found.get("appendonly") != "yes":
         raise SettingsInvalid(

@@ -131,7 +131,7 @@ class Relay:
         try:
             held = int(self.client.get(COUNTER) or 0)
         except redis.RedisError as error:
-            raise RedisUnreachable(f"Redis: {type(error).__name__}") from error
+            raise RedisUnreachable(error) from error
         if held > positions.counter():
             self._note(held)
 

@@ -3,6 +3,8 @@
 SettledError
 ├── SettingsInvalid        a setting is wrong or missing: refuse to start
 ├── BooksUnusable          the database is missing, old or not ours: refuse to start
+├── StoreUnreachable       a server that holds our data is away: wait, or start it
+│   └── BooksUnreachable       PostgreSQL; of Redis bus.connection says it
 ├── Refused                a message can't be done: answer it, naming the field
 ├── VersionMoved           somebody changed the row first: read again and try anew
 ├── NotConnected           no usable Xero connection: a person must connect
@@ -33,6 +35,14 @@ class SettingsInvalid(SettledError):
 
 class BooksUnusable(SettledError):
     """The database can't be used as it is."""
+
+
+class StoreUnreachable(SettledError):
+    """A server that holds our data can't be reached."""
+
+
+class BooksUnreachable(StoreUnreachable):
+    """PostgreSQL can't be reached; of SQLite everything is in a file."""
 
 
 class Refused(SettledError):

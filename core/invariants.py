@@ -8,7 +8,6 @@ from core.clock import Clock
 from core.db import inbox, invariants, outbox, problems, reference
 from core.lane_running import LaneRunner
 from core.metrics import Metrics
-from core.registry import Registry
 from core.waking import LaneName
 
 EVERY = timedelta(seconds=2)
@@ -20,13 +19,11 @@ THOROUGHLY_EVERY = timedelta(minutes=1)
 class Invariants:
     def __init__(
         self,
-        registry: Registry,
         groups: Sequence[str],
         runner: LaneRunner,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self.registry = registry
         self.groups = groups
         self.runner = runner
         self.clock = clock
@@ -79,17 +76,9 @@ class Invariants:
             for tenant in reference.tenants()
             for moment in invariants.raised_without_id(tenant.alias)
         ]
-        without_action = [
-            moment
-            for name, workflow in self.registry.workflows.items()
-            if workflow.rules.actions
-            for moment in invariants.settled_without_action(
-                name, workflow.rules.actions
-            )
-        ]
         for how, found in (
             ("raised_without_id", without_id),
-            ("settled_without_action", without_action),
+            ("settled_without_action", invariants.settled_without_action()),
         ):
             self.metrics.invoices_astray.labels(how).set(len(found))
             self.metrics.invoices_astray_oldest.labels(how).set(_age(now, found))

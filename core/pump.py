@@ -48,7 +48,7 @@ class Pump:
         gone = self.gone()
         with transaction():
             self._bury_dead(gone, now)
-            alive = processes.living(now)
+            alive = processes.presumed_alive(self.runner.process, now)
             orphaned = writes.orphan(alive, now)
             lanes.free_orphaned(alive)
             messages = inbox.wake_due(now)
@@ -71,7 +71,7 @@ class Pump:
         """Who died may have been told to look, and nobody would look for a while."""
         for name in gone:
             processes.leave(name)
-        dead = [*gone, *processes.bury_silent(now)]
+        dead = [*gone, *processes.bury_silent(self.runner.process, now)]
         if dead:
             log.warning("process.silent", processes=dead)
             lanes.forget_wakes()
@@ -79,11 +79,8 @@ class Pump:
             self._has_buried_calls = False
 
     def _end_calls_of_the_dead(self, tenants: Sequence[str], alive: set[str]) -> None:
-        """A call under way counts in the quota until it ends, or whoever made it.
-
-        Where nobody lives the books were away for longer than the living are silent.
-        """
-        if alive and not self._has_buried_calls:
+        """A call under way counts in the quota until it ends, or whoever made it."""
+        if not self._has_buried_calls:
             buried = [self.quota.bury(tenant, alive) for tenant in tenants]
             self._has_buried_calls = all(buried)
 

@@ -153,7 +153,7 @@ class Settler:
             try:
                 actions = self.registry.react(invoice.workflow, event)
             except PluginFailed as failure:
-                self._report(invoice, failure, now)
+                self._report(invoice, changes, failure, now)
                 raise
             told.append((change, event, actions))
         return told
@@ -215,12 +215,23 @@ class Settler:
             took_s = (now - event_at).total_seconds()
             self.metrics.payment_seconds.observe(max(took_s, 0.0))
 
-    def _report(self, invoice: Invoice, failure: PluginFailed, now: datetime) -> None:
+    def _report(
+        self,
+        invoice: Invoice,
+        changes: tuple[Change, ...],
+        failure: PluginFailed,
+        now: datetime,
+    ) -> None:
         self.metrics.plugin_failures.labels(failure.plugin).inc()
         title = f"{invoice.number}: money was seen and not acted on: {failure}"
         with transaction():
             problems.open_problem(
-                "hook_failed", _cause(invoice), title, now, tenant=invoice.tenant
+                "hook_failed",
+                _cause(invoice),
+                title,
+                now,
+                tenant=invoice.tenant,
+                detail={"invoice": invoice.id, "facts": [c.fact for c in changes]},
             )
 
 

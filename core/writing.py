@@ -204,8 +204,8 @@ class WriteLane:
             answer = slot.send(self._request(intent), lambda: self._last_check(intent))
         except LeaseLost:
             log.warning("intent.lease_lost", intent=intent.id)
-        except XeroWait:
-            self._release(intent, self.clock.now(), "rate limited")
+        except XeroWait as wait:
+            self._release(intent, self.clock.now(), wait.reason)
             raise
         except XeroUnreachable as error:
             self._release(intent, self.clock.now() + UNREACHABLE_PAUSE, str(error))
@@ -242,11 +242,12 @@ class WriteLane:
         )
 
     def _last_check(self, intent: Intent) -> None:
-        """The last act before the socket: still ours, and the key still young."""
+        """The last act before the socket: still ours, the key young, nothing held."""
         now = self.clock.now()
         sent_at = intent.sent_at or now
         if now - sent_at > KEY_IS_GOOD_FOR:
             raise LeaseLost(f"intent {intent.id}: its key is too old")
+        recovery.wait_until_done(intent.tenant, now)
         with transaction():
             if not writes.hold(intent, intent.holder, now):
                 raise LeaseLost(f"intent {intent.id}")

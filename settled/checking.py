@@ -117,7 +117,7 @@ def _processes() -> str:
     living = processes.living(SystemClock().now())
     counted = Counter(name.partition("@")[0] for name in sorted(living))
     missing = set(Role) - counted.keys()
-    if counted and missing and EVERYTHING not in counted:
+    if missing not in (set(), set(Role)) and EVERYTHING not in counted:
         raise SettingsInvalid("run --role", f"nobody runs {', '.join(sorted(missing))}")
     return ", ".join(f"{role}: {n}" for role, n in counted.items()) or "none runs"
 

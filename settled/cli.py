@@ -1,7 +1,8 @@
 """The command line.
 
 Exit codes: 0 done; 1 it ran and something is wrong, as printed; 2 the call was wrong;
-3 a setting or the database is unusable; 4 Xero or Redis can't be reached or refuses.
+3 a setting or the database is unusable; 4 Xero, the database or Redis can't be reached
+or refuses.
 """
 
 import json
@@ -16,13 +17,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bus.connection import RedisUnreachable
+from bus.connection import REDIS_AWAY, RedisUnreachable
+from core.db.database import BOOKS_AWAY, unreachable
 from core.db.inbox import InboxState
 from core.errors import (
     BooksUnusable,
     NotConnected,
     SettingsInvalid,
     SettledError,
+    StoreUnreachable,
     XeroError,
 )
 from core.registry import PluginInvalid, Registry
@@ -53,16 +56,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except SettledError as error:
-        click.echo(f"settled: {error}", err=True)
-        sys.exit(_code_of(error))
+        _end_with(error)
+    except BOOKS_AWAY as error:
+        _end_with(unreachable(error))
+    except REDIS_AWAY as error:
+        _end_with(RedisUnreachable(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_with(error: SettledError) -> NoReturn:
+    click.echo(f"settled: {error}", err=True)
+    sys.exit(_code_of(error))
 
 
 def _code_of(error: SettledError) -> int:
     match error:
         case SettingsInvalid() | BooksUnusable() | PluginInvalid():
             return UNUSABLE
-        case NotConnected() | XeroError() | RedisUnreachable():
+        case NotConnected() | XeroError() | StoreUnreachable():
             return UNREACHABLE
         case _:
             return SOMETHING_WRONG
@@ -168,7 +179,7 @@ def recover_books(as_json: bool, config: Path | None) -> None:
     """Recover the books after an older database was restored.
 
     Reads all contacts and invoices of Xero; until it has ended nothing is written
-    there. May be run again at any time.
+    there. Stop the daemon first. May be run again.
     """
     from settled.recovering import recover
 

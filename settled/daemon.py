@@ -5,7 +5,6 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -13,8 +12,6 @@ import structlog
 
 from bus.broker import start_worker
 from core.clock import Clock
-from core.db import processes
-from core.db.database import transaction
 from core.registry import Registry
 from core.settings import Settings
 from settled.parts import Parts
@@ -22,8 +19,6 @@ from settled.roles import EVERYTHING, Role
 from settled.web import listen_internally, public_listener
 
 log = structlog.get_logger()
-
-BEAT_EVERY_S = 1.0
 
 #: Calls in hand are let finish for so long: longer than Xero's read timeout.
 STOP_WITHIN_MS = 70_000
@@ -47,7 +42,6 @@ class Daemon(Parts):
     ) -> None:
         super().__init__(settings, _name(role), clock=clock, registry=registry)
         self.role = role
-        self.beat_at: datetime | None = None
         self._late = threading.Event()
 
     def __enter__(self) -> Self:
@@ -81,28 +75,16 @@ class Daemon(Parts):
         self.stopping.set()
         self.closing.close()
 
-    def run_thread(
-        self,
-        name: str,
-        run: Callable[[threading.Event], None],
-        stopping: threading.Event,
-    ) -> None:
-        """Until the daemon stops, which tells it by this event."""
-        thread = threading.Thread(target=run, args=(stopping,), name=name)
-        thread.start()
-        self.closing.callback(thread.join)
-        self.closing.callback(stopping.set)
-
     def _start(self) -> None:
         self.stores.open_books(is_shared=self.role is not None)
         self.make()
         self.presence.begin()
         self.closing.callback(self.presence.end)
-        self._beat_once()
-        self.closing.callback(self._leave)
+        self.heart.beat()
+        self.closing.callback(self.heart.stop)
         # This one and the relay stop last: what is in hand is still sent, and we are
         # not yet dead.
-        self.run_thread("beat", self._beat, self._late)
+        self.run_thread("beat", self.heart.run, self._late)
         for role in STARTED_IN_ORDER if self.role is None else (self.role,):
             STARTS[role](self)
         self.internal = listen_internally(self)
@@ -129,20 +111,6 @@ class Daemon(Parts):
     def start_pump(self) -> None:
         self.run_thread("pump", self._pump, self.stopping)
 
-    def _beat(self, stopping: threading.Event) -> None:
-        while not stopping.is_set():
-            try:
-                self._beat_once()
-            except Exception:
-                log.exception("beat.failed")
-            self.clock.wait(stopping, BEAT_EVERY_S)
-
-    def _beat_once(self) -> None:
-        now = self.clock.now()
-        with transaction():
-            processes.beat(self.process, now)
-        self.beat_at = now
-
     def _pump(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             try:
@@ -151,10 +119,6 @@ class Daemon(Parts):
                 log.exception("pump.failed")
                 pause_s = 1.0
             self.clock.wait(stopping, pause_s)
-
-    def _leave(self) -> None:
-        with transaction():
-            processes.leave(self.process)
 
 
 #: What runs in the processes of a role.

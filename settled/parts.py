@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bus.broker import Actors, DramatiqWaker, make_broker
 from bus.connection import Client, blocking_client, command_client
@@ -37,6 +37,7 @@ from core.writing import WriteLane
 from core.xero.door import XeroDoor
 from core.xero.oauth import XeroOAuth
 from core.xero.tokens import Tokens
+from settled.beating import Heart
 from settled.presence import Presence
 from settled.stores import Stores
 
@@ -71,9 +72,22 @@ class Parts:
         self.metrics = Metrics()
         self.stores = Stores(settings)
         self.presence = Presence(settings.data_folder / "processes", process)
+        self.heart = Heart(process, self.clock)
         self.stopping = threading.Event()
         self.closing = contextlib.ExitStack()
         self.closing.callback(self.stores.close)
+
+    def run_thread(
+        self,
+        name: str,
+        run: Callable[[threading.Event], None],
+        stopping: threading.Event,
+    ) -> None:
+        """Until everything is closed, which tells it by this event."""
+        thread = threading.Thread(target=run, args=(stopping,), name=name)
+        thread.start()
+        self.closing.callback(thread.join)
+        self.closing.callback(stopping.set)
 
     def make(self) -> None:
         """Once the books are open."""
@@ -110,9 +124,7 @@ class Parts:
         self.runner = LaneRunner(
             self._lanes(), self.waker, clock, self.process, self.stopping
         )
-        invariants = Invariants(
-            self.registry, settings.bus.groups, self.runner, clock, metrics
-        )
+        invariants = Invariants(settings.bus.groups, self.runner, clock, metrics)
         self.pump = Pump(
             self.runner, self.waker, counter, invariants, clock, self.presence.gone
         )

@@ -15,7 +15,7 @@ from settled.daemon import STOP_WITHIN_MS, Daemon
 from settled.logs import configure_logs
 from settled.roles import Role, require_shareable
 from settled.signals import StopSignals
-from settled.stores import Stores
+from settled.stores import Stores, await_store
 
 log = structlog.get_logger()
 
@@ -28,6 +28,7 @@ def run_until_told_to_stop(settings: Settings, role: Role | None = None) -> None
     """
     configure_logs(settings.log_level)
     refuse_unfit(settings, role)
+    await_stores(settings, role)
     with StopSignals() as signals, Daemon(settings, role=role) as daemon:
         sys.stdout.write(json.dumps(daemon.addresses()) + "\n")
         sys.stdout.flush()
@@ -40,11 +41,7 @@ def run_worker_processes(settings: Settings, config: Path | None) -> None:
     """Become dramatiq's main process, which starts the others (``settled.worker``)."""
     configure_logs(settings.log_level)
     refuse_unfit(settings, Role.WORKER)
-    stores = Stores(settings)
-    try:
-        stores.open_books(is_shared=True)
-    finally:
-        stores.close()  # nothing that is open now may be inherited
+    await_stores(settings, Role.WORKER)
     if config is not None:
         # The others read the settings by themselves.
         os.environ["SETTLED_CONFIG"] = str(config.absolute())
@@ -67,5 +64,24 @@ def refuse_unfit(settings: Settings, role: Role | None = None) -> None:
         require_shareable(settings)
     if not settings.xero.client_id:
         raise SettingsInvalid("xero.client_id", "is not set: create an app at Xero")
+
+
+def await_stores(settings: Settings, role: Role | None = None) -> None:
+    """Whatever starts a host starts all of it at once; nothing is left open here.
+
+    Raises:
+        StoreUnreachable: one did not come in time.
+        SettledError: one is there and can't be used as it is.
+    """
     if settings.redis_url is not None:
-        require_durable_redis(settings.redis_url.get_secret_value())
+        redis_url = settings.redis_url.get_secret_value()
+        await_store(lambda: require_durable_redis(redis_url))
+    await_store(lambda: _look_at_books(settings, role))
+
+
+def _look_at_books(settings: Settings, role: Role | None) -> None:
+    stores = Stores(settings)
+    try:
+        stores.open_books(is_shared=role is not None)
+    finally:
+        stores.close()

@@ -1,12 +1,46 @@
 """The books, Redis and the key of an installation, opened as the settings say."""
 
+import threading
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import structlog
+
 from bus.embedded import EmbeddedRedis
+from core.clock import SystemClock
 from core.db.database import close_books, migrate, open_books, require_schema
-from core.errors import SettingsInvalid
+from core.errors import SettingsInvalid, StoreUnreachable
 from core.settings import Settings
 from core.xero.sealing import Seal, own_key
+
+log = structlog.get_logger()
+
+#: Whatever starts a host starts everything at once, and a database needs seconds.
+AWAIT_AT_MOST = timedelta(seconds=10)
+LOOK_EVERY_S = 0.2
+
+
+def await_store(look: Callable[[], object]) -> None:
+    """Until the store is there that is looked for, for a short while.
+
+    Raises:
+        StoreUnreachable: it did not come; why not.
+    """
+    clock, never = SystemClock(), threading.Event()
+    began_at, is_told = clock.now(), False
+    while True:
+        try:
+            look()
+        except StoreUnreachable as away:
+            if clock.now() - began_at >= AWAIT_AT_MOST:
+                raise
+            if not is_told:
+                log.warning("store.awaited", reason=str(away))
+            is_told = True
+        else:
+            return
+        clock.wait(never, LOOK_EVERY_S)
 
 
 class Stores:

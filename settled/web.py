@@ -80,7 +80,7 @@ def _checks(daemon: "Daemon") -> dict[str, Callable[[], str | None]]:
 
 
 def _why_silent(daemon: "Daemon") -> str | None:
-    beat_at = daemon.beat_at
+    beat_at = daemon.heart.beat_at
     silent_for = SILENT_AFTER if beat_at is None else daemon.clock.now() - beat_at
     if silent_for < SILENT_AFTER:
         return None

@@ -17,17 +17,18 @@ import structlog
 
 from bus.broker import serve
 from core.clock import SystemClock
-from core.errors import SettledError
+from core.errors import SettledError, StoreUnreachable
 from core.settings import load_settings
 from settled.daemon import Daemon
 from settled.logs import configure_logs
 from settled.roles import Role
+from settled.running import await_stores
 from settled.signals import INTERRUPTED
 
 log = structlog.get_logger()
 
-#: As the command line has it: a setting or the database is unusable.
-UNUSABLE = 3
+#: As the command line has it: a setting or the database is unusable, or away.
+UNUSABLE, UNREACHABLE = 3, 4
 
 FOLLOW_EVERY_S = 1.0
 
@@ -43,10 +44,11 @@ def boot() -> None:
     settings = load_settings()
     configure_logs(settings.log_level)
     try:
+        await_stores(settings, Role.WORKER)
         daemon = Daemon(settings, role=Role.WORKER).__enter__()
     except SettledError as error:
         log.error("worker.not_started", reason=str(error))  # noqa: TRY400 no bug
-        sys.exit(UNUSABLE)
+        sys.exit(UNREACHABLE if isinstance(error, StoreUnreachable) else UNUSABLE)
     serve(daemon.broker, daemon.stopping.set, daemon.stop)
     daemon.run_thread("parent", _follow_parent, daemon.stopping)
     print(json.dumps(daemon.addresses()), flush=True)  # noqa: T201 said to who started us

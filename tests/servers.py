@@ -82,6 +82,10 @@ class PostgresServer:
                 which is a crash of all its processes at once.
         """
         self.end(stop)
+        self.start()
+
+    def start(self) -> None:
+        """After its end, with the same data, at the same address."""
         self._process = self._started()
 
     def end(self, stop: signal.Signals = signal.SIGINT) -> None:

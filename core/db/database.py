@@ -16,9 +16,11 @@ from peewee import (
     SqliteDatabase,
 )
 from playhouse.migrations import Runner
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
 from core.db.proxy import proxy
-from core.errors import BooksUnusable
+from core.errors import BooksUnreachable, BooksUnusable
 
 #: The database itself is not to be had; whatever was tried is to be tried again.
 BOOKS_AWAY = (OperationalError, InterfaceError)
@@ -89,12 +91,21 @@ class SqliteBooks(SqliteDatabase):
 #: longer than it takes to presume it dead; ours take milliseconds.
 _IDLE_AT_MOST = "-c idle_in_transaction_session_timeout=5s"
 
+#: A server that is switched off does not even refuse; the kernel tries for minutes.
+CONNECT_WITHIN_S = 5
+
 
 class PostgresBooks(PostgresqlDatabase):
     """PostgreSQL through psycopg 3."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, prefer_psycopg3=True, options=_IDLE_AT_MOST)
+        _refuse_ambiguous(url)
+        super().__init__(
+            url,
+            prefer_psycopg3=True,
+            options=_IDLE_AT_MOST,
+            connect_timeout=CONNECT_WITHIN_S,
+        )
         self.connections = Connections()
         self.turn: AbstractContextManager[Any] = nullcontext()
 
@@ -109,6 +120,24 @@ class PostgresBooks(PostgresqlDatabase):
         return self.connections.add(super()._connect())  # type: ignore[misc]
 
 
+def _refuse_ambiguous(url: str) -> None:
+    """A password with an @ or a / is read as a host, which errors would then print."""
+    if not _is_clear(url):
+        raise BooksUnusable(
+            "database_url: is no PostgreSQL URL; in a password @ is written %40, / %2F"
+        )
+
+
+def _is_clear(url: str) -> bool:
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError:
+        return False
+    ports = str(parts.get("port", 0)).split(",")
+    named = f"{parts.get('host')} {parts.get('dbname')}"
+    return "@" not in named and all(port.isdigit() for port in ports)
+
+
 def open_books(url: str) -> Database:
     """Bind every table to this database.
 
@@ -116,7 +145,7 @@ def open_books(url: str) -> Database:
         url: ``sqlite:///path`` or ``postgresql://…``.
 
     Raises:
-        BooksUnusable: the URL is of neither kind, or SQLite is too old.
+        BooksUnusable: the URL is of neither kind or ambiguous, or SQLite is too old.
     """
     database: Database
     if url.startswith("sqlite:///"):
@@ -161,6 +190,7 @@ def require_schema() -> None:
     """Refuse books whose schema is not this program's.
 
     Raises:
+        BooksUnreachable: nobody can say.
         BooksUnusable: scripts are pending, or some are known only to a newer program.
     """
     with _readable("open"):
@@ -193,7 +223,17 @@ def _runner() -> Runner:
 def _readable(what: str) -> Iterator[None]:
     try:
         yield
-    except DatabaseError as error:
-        # A driver's words may take several lines; ours are one.
-        words = " ".join(str(error).split())
-        raise BooksUnusable(f"can't {what} the database: {words}") from error
+    except (DatabaseError, InterfaceError) as error:
+        if isinstance(error, BOOKS_AWAY) and isinstance(proxy.obj, PostgresBooks):
+            raise unreachable(error) from error
+        raise BooksUnusable(f"can't {what} the database: {_line(error)}") from error
+
+
+def unreachable(error: Exception) -> BooksUnreachable:
+    """What BOOKS_AWAY means to a person."""
+    return BooksUnreachable(f"the database can't be reached: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    """A driver's words may take several lines; ours are one."""
+    return " ".join(str(error).split())

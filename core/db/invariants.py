@@ -1,16 +1,28 @@
 """What must hold at every moment, asked of the books by indexed queries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from peewee import fn
 
+from core.db import problems
 from core.db.invoices import InvoiceState
-from core.db.models import Intent, Invoice, Lane, Outbox, StreamPosition, Write
+from core.db.models import (
+    Intent,
+    Invoice,
+    Lane,
+    Outbox,
+    Payment,
+    StreamPosition,
+    Write,
+)
 from core.db.outbox import entry_id
 from core.db.positions import GROUP
 from core.db.writes import IntentState, WriteState
+from core.facts import TOLD, Fact
+
+_, PAID = TOLD[Fact.PAID]
 
 #: Entries of one millisecond that are looked through for the first unacknowledged one;
 #: the relay adds 500 at once.
@@ -35,19 +47,39 @@ def raised_without_id(tenant: str) -> list[datetime]:
     return [row.raised_at or row.created_at for row in rows]
 
 
-def settled_without_action(workflow: str, actions: Sequence[str]) -> list[datetime]:
-    """When invoices were found settled by money, or free, that no action followed."""
-    acted = Outbox.select().where(
-        (Outbox.invoice == Invoice.id) & Outbox.type.in_(list(actions))
+def settled_without_action() -> list[datetime]:
+    """When money settled invoices, or nothing was to be paid, and nobody was told.
+
+    The owner's hook has failed, or what it led to is not on the stream yet. A hook may
+    ask for nothing: that it was carried out shows in what is committed with its answer,
+    `invoice.paid`, or that a free invoice is settled.
+    """
+    about = Outbox.invoice == Invoice.id
+    is_told = fn.EXISTS(Outbox.select().where(about & (Outbox.type == PAID)))
+    is_unsent = fn.EXISTS(Outbox.select().where(about & Outbox.stream_id.is_null()))
+    # Not by its amount: money is kept as text.
+    has_money = fn.EXISTS(
+        Payment.select().where(
+            (Payment.invoice == Invoice.id) & Payment.removed_at.is_null()
+        )
     )
-    is_paid = (Invoice.amount_paid > 0) | (Invoice.state == InvoiceState.FREE)
-    rows = Invoice.select(Invoice.read_sent_at, Invoice.created_at).where(
-        (Invoice.workflow == workflow)
-        & (Invoice.is_settled == True)  # noqa: E712 an expression of peewee's
-        & is_paid
-        & ~fn.EXISTS(acted)
+    is_free = Invoice.state == InvoiceState.FREE
+    is_settled = Invoice.is_settled == True  # noqa: E712 an expression of peewee's
+    rows = Invoice.select(Invoice.id, Invoice.read_sent_at, Invoice.created_at).where(
+        (is_free & (~is_settled | is_unsent))
+        | (is_settled & ~is_free & has_money & (~is_told | is_unsent))
     )
-    return [row.read_sent_at or row.created_at for row in rows]
+    found = {row.id: row.read_sent_at or row.created_at for row in rows}
+    return list((_paid_and_failed() | found).values())
+
+
+def _paid_and_failed() -> dict[int, datetime]:
+    """Of money whose hook raised nothing is recorded but the problem."""
+    return {
+        problem.detail["invoice"]: problem.opened_at
+        for problem in problems.open_problems("hook_failed")
+        if Fact.PAID in problem.detail.get("facts", ())
+    }
 
 
 def oldest_unacknowledged(group: str) -> datetime | None:

@@ -42,9 +42,9 @@ def _take(tenant: Slot, name: Slot, holder: Slot, before: Slot) -> Any:
 
 
 def take(tenant: str, name: str, holder: str, now: datetime) -> bool:
-    """Run the lane, unless somebody who lives runs it."""
+    """Run the lane, unless somebody runs it whom we can't presume dead."""
     before = get(tenant, name).holder or ""
-    if before and before.split("/")[0] in processes.living(now):
+    if before and _process(before) in processes.presumed_alive(_process(holder), now):
         return False
     return _take.changed(tenant=tenant, name=name, holder=holder, before=before) > 0
 
@@ -58,7 +58,7 @@ def free_orphaned(alive: Iterable[str]) -> None:
     """Lanes whose holder no longer lives may be woken again."""
     names = set(alive)
     for row in _held.rows():
-        if row.holder.split("/")[0] not in names:
+        if _process(row.holder) not in names:
             leave(row.tenant, row.name, row.holder)
 
 
@@ -121,6 +121,11 @@ def get(tenant: str, name: str) -> Lane:
 def due_at(tenant: str, name: str) -> datetime | None:
     moment: datetime | None = get(tenant, name).due_at
     return moment
+
+
+def _process(holder: str) -> str:
+    """Whoever holds something holds it as a part of a process."""
+    return holder.split("/")[0]
 
 
 def _this(tenant: str | Slot, name: str | Slot) -> Any:

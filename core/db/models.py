@@ -42,6 +42,8 @@ class Process(Table):
 
     name = CharField(unique=True)
     beat_at = MomentField()
+    #: From here on it has said so without a gap.
+    heard_since = MomentField(null=True)
 
 
 class Tenant(Table):

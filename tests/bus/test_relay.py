@@ -12,6 +12,7 @@ import redis
 from peewee import IntegrityError
 
 from bus.relay import COUNTER, EVERYBODY, LANE, Relay
+from core.clock import Clock
 from core.db import lanes, outbox, positions, processes, recovery, reference
 from core.db.database import transaction
 from core.db.models import Outbox
@@ -36,11 +37,14 @@ def make_relay(books: None, redis_url: str, clock: AdjustableClock) -> MakeRelay
     return make
 
 
+def beat(process: str, clock: Clock) -> None:
+    with transaction():
+        processes.beat(process, clock.now())
+
+
 @contextmanager
 def running(relay: Relay) -> Iterator[Relay]:
-    process = relay.holder.split("/")[0]
-    with transaction():
-        processes.beat(process, relay.clock.now())
+    beat(relay.holder.split("/")[0], relay.clock)
     stopping = threading.Event()
     thread = threading.Thread(target=relay.run, args=(stopping,))
     thread.start()
@@ -148,13 +152,14 @@ def test_marks_that_fail_again_and_again_do_not_make_the_books_look_old(
     say(clock, "one")
     first, second = make_relay("first"), make_relay("second")
     for relay in (first, second):
-        with transaction():
-            processes.beat(relay.holder.split("/")[0], clock.now())
+        for _ in range(3):  # who was there before is dead, and this one has been heard
+            clock.advance(4)
+            with transaction():
+                processes.beat(relay.holder.split("/")[0], clock.now())
         with marks_refused():
             for _ in range(2):
                 with pytest.raises(IntegrityError):
                     relay.turn()
-        clock.advance(10)
     second.turn()
     assert not recovery.is_needed("main")
     assert set(sent(redis_client)) == {"one"}
@@ -252,6 +257,9 @@ def test_a_relay_that_died_is_followed_by_another(
         wait_until(lambda: redis_client.exists(STREAM) == 1, 10, "the first")
         # It is frozen: it beats no more, and a minute later the other takes over.
         clock.advance(timedelta(minutes=1).total_seconds())
+        for _ in range(3):
+            beat("second", clock)
+            clock.advance(2)
         with running(make_relay("second")):
             say(clock, "one")
             clock.advance(2)

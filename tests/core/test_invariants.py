@@ -9,10 +9,11 @@ import pytest
 
 from core.db import inbox, invoices, lanes, outbox, positions, reference, writes
 from core.db.invoices import InvoiceState
+from core.db.models import Invoice
 from core.db.writes import IntentState
+from core.facts import XeroPayment
 from core.invariants import Invariants
 from core.metrics import Metrics
-from core.registry import Registry
 from core.waking import LaneName
 from sandbox import AdjustableClock
 from tests.core.db.conftest import books, migrated_url  # noqa: F401 fixtures
@@ -20,8 +21,12 @@ from tests.core.db.rows import NOW, envelope, intent, invoice, outbound
 
 Values = Callable[[], dict[str, float]]
 
-WORKFLOW = "membership"
-ACTION = "membership.renew"
+PAID = "invoice.paid"
+
+WITHOUT_ACTION = {
+    "invoices_astray/settled_without_action": 1,
+    "invoices_astray_oldest_seconds/settled_without_action": 60,
+}
 
 
 class Due:
@@ -53,8 +58,7 @@ def values(runner: Any) -> Values:
     def measured() -> dict[str, float]:
         clock = AdjustableClock(NOW + timedelta(seconds=60))
         metrics = Metrics()
-        registry = Registry.installed()
-        Invariants(registry, ("platform",), runner, clock, metrics).measure()
+        Invariants(("platform",), runner, clock, metrics).measure()
         return {
             "/".join((sample.name.removeprefix("settled_"), *sample.labels.values())): (
                 round(sample.value)
@@ -103,24 +107,63 @@ def test_a_raised_invoice_without_an_id_is_astray(values: Values) -> None:
     }
 
 
-def test_a_paid_invoice_without_its_action_is_astray(values: Values) -> None:
-    paid = {
-        "state": InvoiceState.RAISED,
-        "is_settled": True,
-        "amount_paid": Decimal(100),
-        "read_sent_at": NOW,
-    }
-    invoice(**paid, xero_id="one")
-    acted = invoice(**paid, xero_id="two")
-    outbox.say([outbound("a", type=ACTION)], tenant="main", at=NOW, invoice=acted)
+def paid(**changed: Any) -> Invoice:
+    """A payment stands on it, and nothing is owed any more."""
+    amount = Decimal(100)
+    row = invoice(
+        state=InvoiceState.RAISED,
+        is_settled=True,
+        amount_paid=amount,
+        read_sent_at=NOW,
+        **changed,
+    )
+    payment = XeroPayment(f"payment-{row.id}", amount, NOW.date(), "")
+    invoices.record_payments(row, [payment], [], NOW)
+    return row
+
+
+def is_told(row: Invoice) -> None:
+    """What the hook leads to is committed together with this."""
+    fact = f"paid-{row.id}"
+    outbox.say([outbound(fact, type=PAID)], tenant="main", at=NOW, invoice=row)
+
+
+def is_sent() -> None:
+    """All of it, and the platform has confirmed it."""
     outbox.mark_sent({row.id: "1-0" for row in outbox.unsent()})
     positions.note_group("platform", "1-0", NOW)
-    by_credit = {**paid, "amount_paid": Decimal(0)}
-    invoice(**by_credit, xero_id="three")
-    assert values() == {
-        "invoices_astray/settled_without_action": 1,
-        "invoices_astray_oldest_seconds/settled_without_action": 60,
-    }
+
+
+def test_a_paid_invoice_of_which_nothing_was_said_is_astray(values: Values) -> None:
+    paid(xero_id="one")
+    is_told(paid(xero_id="two"))
+    is_sent()
+    assert values() == WITHOUT_ACTION
+
+
+def test_what_is_said_of_a_paid_invoice_and_not_sent_is_astray(values: Values) -> None:
+    is_told(paid(xero_id="one"))
+    assert values() == {**WITHOUT_ACTION, "outbox_oldest_seconds": 60}
+
+
+def test_a_hook_that_asks_for_nothing_leaves_nothing_astray(values: Values) -> None:
+    is_told(paid(xero_id="one"))
+    is_sent()
+    assert values() == {}
+
+
+def test_who_owes_nothing_and_has_not_paid_is_not_astray(values: Values) -> None:
+    by_credit = {"is_settled": True, "amount_paid": Decimal("0.00")}
+    invoice(state=InvoiceState.RAISED, xero_id="one", **by_credit)
+    invoice(state=InvoiceState.FREE, is_settled=True)
+    assert values() == {}
+
+
+def test_a_free_invoice_whose_hook_was_not_carried_out_is_astray(
+    values: Values,
+) -> None:
+    invoice(state=InvoiceState.FREE)
+    assert values() == WITHOUT_ACTION
 
 
 def test_what_redis_has_not_is_unsent_and_what_nobody_confirmed_unacknowledged(

@@ -4,20 +4,24 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
 from core.calls import Slot, XeroAnswer, XeroRequest
-from core.db import lanes
+from core.db import lanes, processes, recovery
 from core.db.database import transaction
 from core.db.models import Intent
 from core.db.writes import IntentState
+from core.errors import XeroWait
 from core.quota import Purpose
 from core.waking import LaneName
 from core.writing import WriteLane
 from core.xero.door import XeroDoor
 from tests.messages import Data, renewal_due
 from tests.world import World
+
+OTHER = "another"
 
 
 class Killed(BaseException):
@@ -83,16 +87,30 @@ def lane_to_ourselves(world: World) -> Iterator[None]:
             lanes.leave("main", LaneName.INVOICES, holder)
 
 
-def other_process(
-    world: World, moment: str, happens: Callable[[], None], *, lives: bool = False
+def lane_of(
+    world: World, process: str, moment: str, happens: Callable[[], None]
 ) -> WriteLane:
-    """The invoices lane as a process has it that the daemon takes for dead."""
+    """The invoices lane as a process has it to which something happens."""
     lane = world.daemon.runner.works[LaneName.INVOICES]
     assert isinstance(lane, WriteLane)
-    kind = lane.kind
     door = OddDoor(world.daemon.door, moment, happens)
-    name = world.daemon.process if lives else "another"
-    return WriteLane(kind, door, world.clock, name)
+    return WriteLane(lane.kind, door, world.clock, process)
+
+
+def other_process(world: World, moment: str, happens: Callable[[], None]) -> WriteLane:
+    """The invoices lane of a process that is taken for dead from this moment on.
+
+    Not before: its intent would be taken from it, and it would not get so far.
+    """
+
+    def falls_silent() -> None:
+        with transaction():
+            processes.leave(OTHER)
+        happens()
+
+    with transaction():
+        processes.beat(OTHER, world.clock.now() + timedelta(hours=1))
+    return lane_of(world, OTHER, moment, falls_silent)
 
 
 def ready(world: World) -> Data:
@@ -140,9 +158,10 @@ def test_a_frozen_process_that_awakes_does_nothing_twice(
     lane = other_process(world, moment, freezes)
     with lane_to_ourselves(world):
         asked = ready(world)
-        thread = threading.Thread(target=lane.step, args=("main",))
+        # A daemon: should the test fail before the thaw, pytest can end.
+        thread = threading.Thread(target=lane.step, args=("main",), daemon=True)
         thread.start()
-        frozen.wait()
+        world.wait(frozen.is_set, "it freezes")
     world.hear("invoice.raised", asked["subject"])
     thawed.set()
     thread.join()
@@ -154,6 +173,24 @@ def test_a_frozen_process_that_awakes_does_nothing_twice(
     assert not Intent.select().where(Intent.state.in_(open_ones)).exists()
 
 
+def test_a_recovery_that_begins_before_the_last_check_lets_nothing_out(
+    world: World,
+) -> None:
+    def is_held() -> None:
+        with transaction():
+            recovery.require("main", "a test", world.clock.now())
+
+    with lane_to_ourselves(world):
+        asked = ready(world)
+        with pytest.raises(XeroWait):
+            lane_of(world, world.daemon.process, "check", is_held).step("main")
+        assert in_xero(world, asked) == 0
+        with transaction():
+            recovery.done("main", world.clock.now())
+    world.hear("invoice.emailed", asked["subject"])
+    assert in_xero(world, asked) == 1
+
+
 def test_a_bug_after_the_call_does_not_leave_the_intent_open(world: World) -> None:
     def fails() -> None:
         raise RuntimeError("a bug")
@@ -161,7 +198,7 @@ def test_a_bug_after_the_call_does_not_leave_the_intent_open(world: World) -> No
     with lane_to_ourselves(world):
         asked = ready(world)
         with pytest.raises(RuntimeError):
-            other_process(world, "record", fails, lives=True).step("main")
+            lane_of(world, world.daemon.process, "record", fails).step("main")
     assert world.has_unknown("invoices")
     world.advance(3)
     world.hear("invoice.emailed", asked["subject"])

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import plugins.membership
+from core.db.invariants import settled_without_action
 from core.plugin import (
     Action,
     Decision,
@@ -135,10 +136,12 @@ def test_money_waits_for_a_hook_that_fails(make_world: MakeWorld) -> None:
     world.wait(lambda: world.problems() == ["hook_failed"], "the problem")
     world.quiet()
     assert world.told("invoice.paid", asked["subject"]) == []
+    assert len(settled_without_action()) == 1
     for _ in range(2):
         world.advance(timedelta(seconds=61))
     world.hear("library.lend", asked["subject"])
     world.quiet()
+    assert settled_without_action() == []
     assert len(world.told("invoice.paid", asked["subject"])) == 1
     assert world.problems() == []
 

@@ -79,6 +79,9 @@ OWN_LIFTED = {"minute": 0, "day": 0, "app_minute": 0, "emails_per_day": 0}
 #: A process that is silent for so long is dead to the others.
 DEAD_AFTER = timedelta(seconds=5.1)
 
+#: It beats so often meanwhile.
+BEATS = 3
+
 #: Nothing that can be due takes so many rounds; something turns in a circle.
 MOST_ROUNDS = 400
 
@@ -160,7 +163,7 @@ class Process:
         self.runner = LaneRunner(works, self.turns, clock, name, stopping)
         # One for all: a new one would measure at once, a third of a scenario's time.
         lab.invariants = lab.invariants or Invariants(
-            lab.registry, ["platform"], self.runner, clock, metrics
+            ["platform"], self.runner, clock, metrics
         )
         self.pump = Pump(
             self.runner, self.turns, counter, lab.invariants, clock, gone=list
@@ -335,9 +338,12 @@ class Lab:
         self.clock.moment = ahead if at_most is None else min(ahead, at_most)
 
     def _start(self) -> Process:
-        """A new process; whoever was there before is dead to it."""
-        self.pass_time(DEAD_AFTER)
-        return Process(self, f"lab-{next(self._names)}")
+        """A new process, heard for so long that its predecessor is dead to it."""
+        name = f"lab-{next(self._names)}"
+        for _ in range(BEATS):
+            _beat(name, self.clock.now())
+            self.pass_time(DEAD_AFTER / BEATS)
+        return Process(self, name)
 
     def pass_time(self, time: timedelta) -> None:
         self.clock.moment += time

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,17 +89,24 @@ def settled_process(*arguments: str, **environment: str) -> Ended:
 
 
 class Running:
-    """The command as a process that goes on; ended with its context."""
+    """The command as a process that goes on; ended with its context.
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 our own module
-            [sys.executable, "-m", "settled", *arguments],
-            env=_environment(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    Args:
+        log: where its standard error goes. A file, because a pipe holds little: who
+            writes much into one that nobody reads stands still.
+    """
+
+    def __init__(self, log: Path, *arguments: str, **environment: str) -> None:
+        self.log = log
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(  # noqa: S603 our own module
+                [sys.executable, "-m", "settled", *arguments],
+                env=_environment(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
 
     @property
     def lines(self) -> IO[str]:
@@ -109,8 +117,7 @@ class Running:
     def addresses(self) -> dict[str, str]:
         """The first line of ``settled run``; then it has started."""
         first = self.lines.readline()
-        if not first:
-            raise AssertionError(self.process.communicate()[1])
+        assert first, self.logged()
         said: dict[str, str] = json.loads(first)
         return said
 
@@ -119,29 +126,33 @@ class Running:
         self.process.send_signal(number)
         return self.wait()
 
+    def logged(self) -> str:
+        """What it has written to its standard error so far."""
+        return self.log.read_text(encoding="utf-8")
+
     def is_stopping(self) -> bool:
-        """Whether it has logged so; what else it has logged is gone then."""
-        assert self.process.stderr is not None
-        return '"daemon.stopping"' in self.process.stderr.readline()
+        """Whether it has logged so."""
+        return '"daemon.stopping"' in self.logged()
 
     def consent_url(self) -> str:
         """Where ``settled connect`` sends a person."""
         return next(line.strip() for line in self.lines if line.startswith("http"))
 
     def wait(self) -> Ended:
-        out, err = self.process.communicate(timeout=STOPS_WITHIN_S)
-        return Ended(self.process.returncode, out, err)
+        out, _ = self.process.communicate(timeout=STOPS_WITHIN_S)
+        return Ended(self.process.returncode, out, self.logged())
 
 
 @contextlib.contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[Running]:
-    started = Running(*arguments, **environment)
-    try:
-        yield started
-    finally:
-        if started.process.poll() is None:
-            started.process.kill()
-        started.process.communicate()
+    with tempfile.TemporaryDirectory() as folder:
+        started = Running(Path(folder) / "log", *arguments, **environment)
+        try:
+            yield started
+        finally:
+            if started.process.poll() is None:
+                started.process.kill()
+            started.process.communicate()
 
 
 def _environment(added: Mapping[str, str]) -> dict[str, str]:

@@ -167,24 +167,49 @@ def test_a_wrong_table_of_a_plugin_names_itself(
     assert ended.line.startswith(f"settled: {named}: ")
 
 
-@pytest.mark.parametrize("command", ["connect", "check", "migrate", "accounts"])
+#: Every command that opens the books, besides `run`, which waits for them.
+OF_THE_BOOKS = pytest.mark.parametrize(
+    "command",
+    [
+        "accounts",
+        "check",
+        "connect",
+        "messages list",
+        "migrate",
+        "prices list",
+        "problems list",
+        "recover",
+    ],
+)
+
+
+@OF_THE_BOOKS
 @pytest.mark.parametrize(
     ("url", "why"),
     [
         ("mysql://localhost/books", "database_url: neither sqlite:/// nor postgresql"),
         ("sqlite:////nowhere/at/all/books.db", "unable to open database file"),
-        ("postgresql://somebody@127.0.0.1:1/books", "connection failed"),
     ],
 )
 def test_a_database_that_is_not_to_be_had_is_told(
-    monkeypatch: pytest.MonkeyPatch, command: str, url: str, why: str
+    app: None, monkeypatch: pytest.MonkeyPatch, command: str, url: str, why: str
 ) -> None:
     monkeypatch.setenv("SETTLED_DATABASE_URL", url)
-    monkeypatch.setenv("SETTLED_XERO__CLIENT_ID", "an-app")
-    ended = settled(command)
+    ended = settled(*command.split())
     assert ended.code == UNUSABLE
     assert ended.line.startswith("settled: ")
     assert why in ended.line
+
+
+def test_a_redis_url_that_can_not_be_read_is_not_printed(
+    app: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in ("127.0.0.1:6379", "redis://:hu/sh@127.0.0.1:1"):
+        monkeypatch.setenv("REDIS_URL", url)
+        ended = settled("run")
+        assert ended.code == UNUSABLE
+        assert ended.line.startswith("settled: redis_url: is no Redis URL")
+        assert "hu" not in ended.line
 
 
 def test_without_its_database_the_daemon_does_not_start() -> None:
@@ -240,13 +265,16 @@ def test_a_redis_that_forgets_when_it_is_full_is_refused(
 # -- not there: 4 and 1 --------------------------------------------------------------
 
 
-def test_a_redis_that_is_not_there_is_told(
-    app: None, monkeypatch: pytest.MonkeyPatch
+@OF_THE_BOOKS
+def test_a_database_that_is_not_there_is_told_at_once(
+    app: None, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
-    ended = settled("run")
+    url = "postgresql://somebody:hush@127.0.0.1:1/books"
+    monkeypatch.setenv("SETTLED_DATABASE_URL", url)
+    ended = settled(*command.split())
     assert ended.code == UNREACHABLE
-    assert ended.line == "settled: Redis: ConnectionError"
+    assert ended.line.startswith("settled: the database can't be reached: connection")
+    assert "hush" not in ended.line
 
 
 @pytest.mark.parametrize("listener", ["PUBLIC", "INTERNAL"])

@@ -80,8 +80,6 @@ def installation(
 ) -> Iterator[Installation]:
     with installed(here) as made:
         made.values |= {
-            # Nobody reads what they log before their end, and a pipe holds little.
-            "log_level": "warning",
             "redis_url": redis_url,
             "database_url": database_url,
             "token_keys": [Fernet.generate_key().decode()],

@@ -110,10 +110,17 @@ def test_only_one_of_many_takes_it() -> None:
 
 def test_the_lane_of_the_dead_is_taken_over() -> None:
     lanes.take(*LANE, "here/1", NOW)
+    for after in (2, 4, 6):
+        processes.beat("there", NOW + seconds(after))
+    assert lanes.take(*LANE, "there/2", NOW + seconds(6))
+    assert lanes.get(*LANE).holder == "there/2"
+
+
+def test_who_was_silent_itself_takes_nothing_over() -> None:
+    lanes.take(*LANE, "here/1", NOW)
     later = NOW + seconds(6)
     processes.beat("there", later)
-    assert lanes.take(*LANE, "there/2", later)
-    assert lanes.get(*LANE).holder == "there/2"
+    assert not lanes.take(*LANE, "there/2", later)
 
 
 def test_only_one_of_many_inherits_from_the_dead() -> None:

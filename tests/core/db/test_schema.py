@@ -18,7 +18,7 @@ from core.db.database import (
 )
 from core.db.models import TABLES, Process
 from core.db.proxy import proxy
-from core.errors import BooksUnusable
+from core.errors import BooksUnreachable, BooksUnusable
 from tests.core.db.rows import NOW
 
 NAMES = {table._meta.table_name for table in TABLES}
@@ -160,19 +160,28 @@ def test_a_url_of_another_kind_is_refused_by_name(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://somebody@127.0.0.1:1/books",
-        "postgresql://somebody@127.0.0.1:nowhere/books",
-        "postgresql://[somebody",
+        "postgresql://somebody:hush@127.0.0.1:nowhere/books",
+        "postgresql://somebody:hu/sh@127.0.0.1/books",
+        "postgresql://somebody:hu@sh@127.0.0.1/books",
+        "postgresql://somebody:hu%sh@127.0.0.1/books",
+        "postgresql://somebody:hush@[::1/books",
     ],
 )
-def test_a_server_that_is_not_there_is_told_in_one_line(url: str) -> None:
-    open_books(url)
+def test_a_url_that_is_not_clear_is_refused_and_not_printed(url: str) -> None:
+    with pytest.raises(BooksUnusable, match="is no PostgreSQL URL") as told:
+        open_books(url)
+    assert "hu" not in str(told.value)
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line() -> None:
+    open_books("postgresql://somebody:hush@127.0.0.1:1/books")
     try:
-        with pytest.raises(BooksUnusable) as told:
+        with pytest.raises(BooksUnreachable, match="connection failed") as told:
             require_schema()
     finally:
         close_books()
     assert "\n" not in str(told.value)
+    assert "hush" not in str(told.value)
 
 
 def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
