@@ -152,8 +152,8 @@ def test_marks_that_fail_again_and_again_do_not_make_the_books_look_old(
     say(clock, "one")
     first, second = make_relay("first"), make_relay("second")
     for relay in (first, second):
-        for _ in range(3):  # who was there before is dead, and this one has been heard
-            clock.advance(4)
+        for _ in range(6):  # who was there before is dead, and this one has been heard
+            clock.advance(2)
             with transaction():
                 processes.beat(relay.holder.split("/")[0], clock.now())
         with marks_refused():
