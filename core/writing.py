@@ -5,12 +5,14 @@ Whatever has no clear answer is *unknown*, and unknown is never re-sent blindly:
 the key has expired the same bytes with the same key, after that a look in Xero.
 """
 
+import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from functools import wraps
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -50,6 +52,11 @@ LOOK_AGAIN_AFTER = timedelta(seconds=30)
 TRIES = 5
 
 UNREACHABLE_PAUSE = timedelta(seconds=5)
+
+
+#: What Xero has said is not lost because the books are away for a moment: so long they
+#: are waited for, in seconds. An intent is taken from whoever has it after 190.
+BOOKS_BACK_WITHIN_S = (0.2, 0.5, 1, 2, 4, 8, 16)
 
 
 class LeaseLost(SettledError):
@@ -121,6 +128,29 @@ class WriteKind(Protocol):
     ) -> None:
         """After the commit: tell others to look."""
         ...
+
+
+ToldT = TypeVar("ToldT")
+
+
+def _patiently(tell: Callable[..., ToldT]) -> Callable[..., ToldT]:
+    """Told to the books again while they are away.
+
+    For what is told on condition that the intent is still ours, and changes that: told
+    twice it is told once.
+    """
+
+    @wraps(tell)
+    def again_and_again(lane: "WriteLane", *args: Any, **options: Any) -> ToldT:
+        for pause_s in BOOKS_BACK_WITHIN_S:
+            try:
+                return tell(lane, *args, **options)
+            except BOOKS_AWAY as error:
+                log.warning("intent.books_away", reason=str(error))
+            lane.clock.wait(threading.Event(), pause_s)
+        return tell(lane, *args, **options)
+
+    return again_and_again
 
 
 class WriteLane:
@@ -247,12 +277,25 @@ class WriteLane:
         sent_at = intent.sent_at or now
         if now - sent_at > KEY_IS_GOOD_FOR:
             raise LeaseLost(f"intent {intent.id}: its key is too old")
-        recovery.wait_until_done(intent.tenant, now)
-        with transaction():
-            if not writes.hold(intent, intent.holder, now):
-                raise LeaseLost(f"intent {intent.id}")
+        try:
+            recovery.wait_until_done(intent.tenant, now)
+            with transaction():
+                is_ours = writes.hold(intent, intent.holder, now)
+        except BOOKS_AWAY as error:
+            self._not_sent(intent, error)
+            raise LeaseLost(f"intent {intent.id}: the books are away") from error
+        if not is_ours:
+            raise LeaseLost(f"intent {intent.id}")
         intent.sent_at = sent_at
 
+    def _not_sent(self, intent: Intent, error: Exception) -> None:
+        """Nobody could say whether it is still ours; if it is, it was not sent now."""
+        if intent.sent_at is None:
+            self._release(intent, self.clock.now(), f"not sent: {error}")
+        else:
+            self._look_later(intent, self.clock.now() + RESEND_AFTER[0])
+
+    @_patiently
     def _commit(self, intent: Intent, answer: XeroAnswer) -> None:
         elements = writes.elements(intent)
         found = self.kind.outcomes(elements, answer)
@@ -279,6 +322,7 @@ class WriteLane:
                 self.kind.record(element, outcome, now)
         self.kind.recorded(clear, sent_at)
 
+    @_patiently
     def _release(self, intent: Intent, due_at: datetime, reason: str) -> None:
         """Certainly not executed: its elements are due again, for a new intent."""
         with transaction():
@@ -289,6 +333,7 @@ class WriteLane:
                 for element in elements:
                     writes.due_again(element, due_at)
 
+    @_patiently
     def _refused(self, intent: Intent, refusal: XeroRefused) -> None:
         """A 4xx: clear for a single element, unknown for a batch.
 
@@ -319,6 +364,7 @@ class WriteLane:
                 for element in elements:
                     writes.limit_batch(element, half)
 
+    @_patiently
     def _unknown(self, intent: Intent, error: XeroOutcomeUnknown) -> None:
         """Sent without a clear answer.
 
@@ -401,6 +447,7 @@ class WriteLane:
             return
         self._adopt(intent, elements, found)
 
+    @_patiently
     def _adopt(
         self, intent: Intent, elements: Sequence[Write], found: Mapping[int, Outcome]
     ) -> None:
@@ -441,6 +488,7 @@ class WriteLane:
         )
         self.kind.record(element, gave_up, now)
 
+    @_patiently
     def _look_later(self, intent: Intent, due_at: datetime) -> None:
         with transaction():
             writes.move_intent(

@@ -109,6 +109,16 @@ class PostgresBooks(PostgresqlDatabase):
         self.connections = Connections()
         self.turn: AbstractContextManager[Any] = nullcontext()
 
+    def begin(self, *args: Any, **options: Any) -> Any:
+        """Begin; a connection that the server ended meanwhile is made anew first.
+
+        Nothing has been done in the transaction yet, so that nothing is done twice.
+        """
+        try:
+            return super().begin(*args, **options)
+        except BOOKS_AWAY:
+            return super().begin(*args, **options)
+
     def is_closed(self) -> bool:
         """A connection that the server ended counts as closed, and is made anew."""
         held = self._state.conn  # type: ignore[attr-defined]  # its stubs leave it out

@@ -51,6 +51,12 @@ class FaultyBooks(SqliteBooks):
     def go_back(self, state: bytes) -> None:
         self._sqlite().deserialize(state)
 
+    def heard_until(self, process: str, moment: int | None) -> None:
+        """This process has said once a second that it lives, up to this moment."""
+        self._sqlite().execute(
+            "UPDATE process SET beat_at = ? WHERE name = ?", (moment, process)
+        )
+
     def watch_intents(self, now: Callable[[], int | None]) -> None:
         """Note in the books themselves how long intents are unknown."""
         connection = self._sqlite()

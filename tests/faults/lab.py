@@ -79,9 +79,6 @@ OWN_LIFTED = {"minute": 0, "day": 0, "app_minute": 0, "emails_per_day": 0}
 #: A process that is silent for so long is dead to the others.
 DEAD_AFTER = timedelta(seconds=5.1)
 
-#: It beats so often meanwhile.
-BEATS = 3
-
 #: Nothing that can be due takes so many rounds; something turns in a circle.
 MOST_ROUNDS = 400
 
@@ -264,7 +261,7 @@ class Lab:
         self.way.calls.clear()
         self.way.stood_still = timedelta()
         self.looks = 0
-        self.process = self._start()
+        self._start()
         self.life.plan = plan
 
     def disarm(self) -> None:
@@ -293,7 +290,7 @@ class Lab:
             return self._turns_of(self.process)
         except Crash:
             self.life.has_ended = False
-            self.process = self._start()
+            self._start()
             return True
 
     def _turns_of(self, process: Process) -> bool:
@@ -335,23 +332,30 @@ class Lab:
         """Nobody has anything to do: to the next moment at which somebody has."""
         now = self.clock.now()
         ahead = _next_moment(now) or now + timedelta(seconds=1)
-        self.clock.moment = ahead if at_most is None else min(ahead, at_most)
+        self.pass_time((ahead if at_most is None else min(ahead, at_most)) - now)
 
-    def _start(self) -> Process:
-        """A new process, heard for so long that its predecessor is dead to it."""
+    def _start(self) -> None:
+        """A new process, heard for so long that its predecessor is dead to it.
+
+        Nothing goes wrong meanwhile: that would be another one that has to start.
+        """
         name = f"lab-{next(self._names)}"
-        for _ in range(BEATS):
-            _beat(name, self.clock.now())
-            self.pass_time(DEAD_AFTER / BEATS)
-        return Process(self, name)
+        plan, self.life.plan = self.life.plan, Plan()
+        _beat(name, self.clock.now())
+        self.life.plan = plan
+        self.process = Process(self, name)
+        self.pass_time(DEAD_AFTER)
 
     def pass_time(self, time: timedelta) -> None:
+        """Meanwhile the process that runs says that it lives, whatever it waits for."""
         self.clock.moment += time
+        self.books.heard_until(self.process.name, _stored(self.clock.moment))
 
     def _freeze(self, time: timedelta) -> timedelta:
         """The process stands still; another one takes its work over meanwhile."""
         began = self.clock.now()
-        frozen, self.process = self.process, self._start()
+        frozen = self.process
+        self._start()
         ends_at = self.clock.now() + time
         while self.clock.now() < ends_at:
             if not self._round():
@@ -394,7 +398,7 @@ class Lab:
         prices = read_price_file(file, set(self.registry.workflows))
         with transaction():
             reference.put_prices("membership", [p for _, p in prices], STARTED_AT)
-        self.process = self._start()
+        self._start()
         transport = TokenTransport(self.way)
         back = consent_redirect(
             self.process.tokens.begin_consent(), transport=transport

@@ -74,6 +74,20 @@ def test_a_fault_beyond_the_last_boundary_strikes_nothing() -> None:
         assert not bench.run(far).is_distinct
 
 
+def test_books_that_are_away_for_a_moment_leave_nothing_unknown() -> None:
+    """Xero has answered: what it said is written down as soon as the books are back.
+
+    Before the call nothing is lost either: what was not sent is known to be so.
+    """
+    with opened_bench() as bench:
+        for kind in Kind:
+            commits, _ = bench.boundaries(kind)
+            for number in range(1, commits + 1):
+                text = f"{kind}/one/commit.{number}.locked"
+                ended = bench.run(Scenario.read(text))
+                assert (ended.found, ended.unknown_s) == ((), 0), text
+
+
 def test_no_kind_has_more_boundaries_than_the_table_says() -> None:
     """Beyond the table they would be left untested."""
     with opened_bench() as bench:

@@ -3,11 +3,12 @@
 from contextlib import nullcontext
 from decimal import Decimal
 
+import psycopg
 import pytest
 from peewee import IntegrityError
 
 from core.db import invoices, problems, processes
-from core.db.database import close_books, open_books, transaction
+from core.db.database import close_books, migrate, open_books, transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice, Process
 from core.db.proxy import proxy
@@ -65,6 +66,22 @@ def test_nobody_may_sleep_in_a_transaction_on_postgresql(
         limit = shown.fetchone()
         close_books()
     assert limit == ("5s",)
+
+
+def test_a_connection_that_the_server_has_ended_is_made_anew_on_postgresql(
+    postgres_server: PostgresServer,
+) -> None:
+    """As after its restart: whoever comes next does not fail for it."""
+    with postgres_server.database() as url:
+        open_books(url)
+        migrate()
+        (pid,) = proxy.execute_sql("SELECT pg_backend_pid()").fetchone()
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        with transaction():
+            processes.beat("here", NOW)
+        assert processes.living(NOW) == {"here"}
+        close_books()
 
 
 def test_whoever_reads_without_a_lock_is_told_that_the_row_moved(books: None) -> None:
