@@ -48,7 +48,8 @@ class MirrorLane:
             if not loaded:
                 reference.put_reference(tenant, LOADED, True, started)
             lanes.schedule(tenant, LaneName.MIRROR, started + every, ran_from=started)
-            deciding.release_decided(tenant, self.clock.now())
+            domains = self.settings.tenants[tenant].plus_tag_domains
+            deciding.release_decided(tenant, self.clock.now(), domains)
         return False
 
     def next_due(self, tenant: str) -> datetime | None:
