@@ -20,6 +20,7 @@ from core.contact_matching import (
 )
 from core.db import contact_decisions, contacts, invoices, outbox, problems, writes
 from core.db.contact_decisions import Decision
+from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice
 from core.db.writes import WriteState
@@ -211,12 +212,17 @@ def _locked(tenant: str, member_id: str, state: InvoiceState) -> Iterator[Invoic
 def release_decided(tenant: str, now: datetime, tag_domains: Collection[str]) -> int:
     """After the mirror has changed: held invoices whose contact is clear go on.
 
+    Each member in a transaction of its own: there may be thousands, and everybody else
+    waits for a long one.
+
     Returns:
         How many members were decided.
     """
-    # In one order everywhere: two who lock several members must not wait in a circle.
-    held = sorted(invoices.held_payers(tenant), key=lambda row: row.payer_member_id)
-    return sum(_release(tenant, each, now, tag_domains) for each in held)
+    count = 0
+    for held in invoices.held_payers(tenant):
+        with transaction():
+            count += _release(tenant, held, now, tag_domains)
+    return count
 
 
 def retry(
