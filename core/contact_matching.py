@@ -16,13 +16,17 @@ from core.contact_names import Comparison, Likeness, compare, is_company
 from core.members import Member
 from core.name_words import ROLES
 from core.normalising import email_key as key_of_email
+from core.normalising import (
+    is_of_company,
+    is_real_number,
+    is_written,
+    number_key,
+    same_mailbox,
+    shape,
+)
 from core.normalising import name_key as key_of_name
-from core.normalising import number_key, number_written, same_mailbox, shape
 
 ACTIVE, ARCHIVED, ERASED = "ACTIVE", "ARCHIVED", "GDPRREQUEST"
-
-#: A shorter tax number, or one digit again and again, stands there to fill a field.
-_REAL_NUMBER_FROM = 5
 
 
 class MatchRule(StrEnum):
@@ -198,7 +202,7 @@ class _Look:
 
     def _number_of_another(self, number: str) -> str:
         ours = self.member.id
-        is_another = shape(number) == shape(ours) and not _is_written(number, ours)
+        is_another = shape(number) == shape(ours) and not is_written(number, ours)
         return number if is_another else ""
 
     @property
@@ -206,10 +210,10 @@ class _Look:
         """Two people of one name and address, as their tax numbers say."""
         ours, theirs = self.member.tax_number or "", self.contact.tax_number
         return (
-            _is_real(ours)
-            and _is_real(theirs)
+            is_real_number(ours)
+            and is_real_number(theirs)
             and number_key(ours) != number_key(theirs)
-            and _is_of_company(ours) == _is_of_company(theirs)
+            and is_of_company(ours) == is_of_company(theirs)
         )
 
 
@@ -222,7 +226,7 @@ def _by_link(look: _Look) -> _Fit | None:
 def _by_contact_number(look: _Look) -> _Fit | None:
     number = look.contact.contact_number
     why = f"its Contact Number is {number}; {look.words}"
-    if _is_written(number, look.member.id):
+    if is_written(number, look.member.id):
         is_weak = number.strip() != look.member.id and not look.agrees
         return _Fit(True, why, is_weak)
     return _but_for_zeros(look, number, look.member.id, why)
@@ -232,7 +236,7 @@ def _by_account_number(look: _Look) -> _Fit | None:
     """People type it, so it is believed where the name or the address agrees."""
     number = look.contact.account_number
     why = f"its Account Number is {number}; {look.words}"
-    if not _is_written(number, look.member.id):
+    if not is_written(number, look.member.id):
         return _but_for_zeros(look, number, look.member.id, why)
     if look.number_of_another and not look.is_taken:
         return _Fit(False, f"{why}; but its Contact Number is another member's")
@@ -254,16 +258,16 @@ def _by_tax_number(look: _Look) -> _Fit | None:
 def _by_official_number(
     look: _Look, field_name: str, ours: str, theirs: str
 ) -> _Fit | None:
-    if not _is_real(ours):
+    if not is_real_number(ours):
         return None
     why = f"its {field_name} is {theirs}; {look.words}"
-    if not _is_written(ours, theirs):
+    if not is_written(ours, theirs):
         return _but_for_zeros(look, theirs, ours, why)
     if look.number_of_another and not look.is_taken:
         return _Fit(False, f"{why}; but its Contact Number is another member's")
     if look.has_name or look.names.is_surname_changed:
         return _Fit(True, why)
-    is_staff = look.is_another_kind or _is_of_company(ours)
+    is_staff = look.is_another_kind or is_of_company(ours)
     if look.names.likeness is Likeness.DIFFERENT and is_staff:
         return None  # people give their employer's
     return _Fit(False, why)
@@ -289,7 +293,7 @@ def _is_somebody_else(look: _Look) -> bool:
         return True
     # Father and son may share name and address; the number says whose it is.
     number = look.number_of_another
-    is_theirs = look.is_taken and _is_written(number, look.owner)
+    is_theirs = look.is_taken and is_written(number, look.owner)
     return bool(number) and (is_theirs or look.names.likeness < Likeness.SAME)
 
 
@@ -329,28 +333,6 @@ def _but_for_zeros(look: _Look, theirs: str, ours: str, why: str) -> _Fit | None
     return None
 
 
-def _is_written(one: str, other: str) -> bool:
-    written = number_written(one)
-    return written != "" and written == number_written(other)
-
-
-def _is_real(number: str) -> bool:
-    """Not n/a, 0000000000 or whatever else fills a field that must not be empty."""
-    written = number_written(number)
-    digits = [c for c in written if c.isdigit()]
-    return (
-        len(digits) >= _REAL_NUMBER_FROM
-        and len(set(digits)) > 1
-        and "".join(digits) not in "0123456789012345678909876543210"
-    )
-
-
-def _is_of_company(number: str) -> bool:
-    """In South Africa ten digits from 9 are a company's, from 4 VAT, from 7 PAYE."""
-    written = number_written(number)
-    return len(written) == 10 and written[0] in "479"
-
-
 Rule = Callable[[_Look], _Fit | None]
 
 RULES: Mapping[MatchRule, Rule] = {
@@ -386,6 +368,20 @@ def match(
         if found:
             return _judge(found, name, member, known)
     return NoMatch()
+
+
+def all_that_fit(
+    member: Member, contacts: Sequence[MirrorContact], known: Circumstances
+) -> list[tuple[MatchRule, Candidate]]:
+    """What each rule but the link says of each contact, for people to see."""
+    by_id = {contact.contact_id: contact for contact in contacts}
+    looks = [_Look(member, by_id[key], known) for key in sorted(by_id)]
+    return [
+        (name, candidate)
+        for name, rule in RULES.items()
+        if name is not MatchRule.LINK
+        for candidate in _found(looks, name, rule, by_id)
+    ]
 
 
 def _found(

@@ -1,6 +1,6 @@
 """Which contact an invoice goes on: known, found, to be created, or for a person."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -318,6 +318,17 @@ def reason_of(member_id: str, decision: Ambiguous) -> str:
         Doubt.UNLINKED: f"the contact that fits member {member_id} was unlinked",
         Doubt.MISSING: f"the contact of member {member_id} is not known any more",
     }[decision.reason]
+
+
+def candidates_of(found: Match) -> Sequence[Candidate]:
+    """The contacts that it is about."""
+    match found:
+        case Matched(contact, _, why):
+            return (Candidate(contact, True, why),)
+        case Ambiguous(candidates):
+            return candidates
+        case NoMatch():
+            return ()
 
 
 def cause_of(tenant: str, member_id: str) -> str:

@@ -8,6 +8,9 @@ the same answer to its own answer: a key of a key is that key.
 import unicodedata
 from collections.abc import Collection
 
+#: A shorter tax number, or one digit again and again, stands there to fill a field.
+_REAL_NUMBER_FROM = 5
+
 #: Of every kind. They join what stands beside them: O'Brien and OBrien are one name.
 _QUOTES = dict.fromkeys(
     map(
@@ -117,3 +120,26 @@ def number_key(number: str) -> str:
 def shape(number: str) -> str:
     """What a number looks like: M-1009 is a9999."""
     return "".join("9" if c.isdigit() else "a" for c in number_written(number))
+
+
+def is_written(one: str, other: str) -> bool:
+    """Whether two numbers are one, zeros included."""
+    written = number_written(one)
+    return written != "" and written == number_written(other)
+
+
+def is_real_number(number: str) -> bool:
+    """Whether it is one, and not n/a, 0000000000 or what else fills a field."""
+    written = number_written(number)
+    digits = [c for c in written if c.isdigit()]
+    return (
+        len(digits) >= _REAL_NUMBER_FROM
+        and len(set(digits)) > 1
+        and "".join(digits) not in "0123456789012345678909876543210"
+    )
+
+
+def is_of_company(number: str) -> bool:
+    """In South Africa ten digits from 9 are a company's, from 4 VAT, from 7 PAYE."""
+    written = number_written(number)
+    return len(written) == 10 and written[0] in "479"

@@ -36,10 +36,22 @@ def of_member(tenant: str, member_id: str) -> list[ContactDecision]:
 
 
 def of_contact(tenant: str, contact_id: str) -> list[ContactDecision]:
+    """Those about this contact, and those in which it was a candidate.
+
+    Reads every decision of the tenant: only people ask.
+    """
+    is_candidate = ContactDecision.candidates.cast("TEXT").contains(f'"{contact_id}"')
     rows = ContactDecision.select().where(
-        (ContactDecision.tenant == tenant) & (ContactDecision.contact_id == contact_id)
+        (ContactDecision.tenant == tenant)
+        & ((ContactDecision.contact_id == contact_id) | is_candidate)
     )
     return list(rows.order_by(ContactDecision.id))
+
+
+def latest(tenant: str) -> dict[str, ContactDecision]:
+    """The last one of each member."""
+    rows = ContactDecision.select().where(ContactDecision.tenant == tenant)
+    return {row.member_id: row for row in rows.order_by(ContactDecision.id)}
 
 
 def note(

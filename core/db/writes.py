@@ -417,6 +417,24 @@ def cancel(tenant: str, kind: str, key: str) -> bool:
     )
 
 
+def drop(tenant: str, kind: str, key: str) -> bool:
+    """Forget what was asked for, or refused; False if it is on its way or done."""
+    gone = (WriteState.DUE, WriteState.REFUSED)
+    return bool(
+        Write.delete()
+        .where(_of(tenant, kind) & (Write.key == key) & Write.state.in_(gone))
+        .execute()
+    )
+
+
+def all_pending(tenant: str, kind: str) -> dict[str, str]:
+    """What was asked for and is not done: the state of each key."""
+    rows = Write.select(Write.key, Write.state).where(
+        _of(tenant, kind) & (Write.state != WriteState.DONE)
+    )
+    return {row.key: row.state for row in rows}
+
+
 def unknown_intents() -> list[Intent]:
     return list(Intent.select().where(Intent.state == IntentState.UNKNOWN))
 
