@@ -75,8 +75,10 @@ def link(
     return deciding.go_on(tenant, member_id, Known(contact_id), now, person.name)
 
 
-def unlink(tenant: str, member_id: str, person: Person, now: datetime) -> int:
-    """This member is not that contact. Later invoices are matched anew, without it.
+def unlink(
+    tenant: str, member_id: str, person: Person, now: datetime, settings: Settings
+) -> int:
+    """This member is not that contact. What is not in Xero is matched anew, without it.
 
     Returns:
         How many invoices in Xero stay on the contact; they are followed as before.
@@ -84,8 +86,9 @@ def unlink(tenant: str, member_id: str, person: Person, now: datetime) -> int:
     Raises:
         NotDecided: there is no link, or an invoice is about to leave by it.
     """
-    contacts.lock_member(tenant, member_id)
+    # In the order of matching: the link first, which invoices are raised by.
     row = contacts.lock_link(tenant, member_id)
+    contacts.lock_member(tenant, member_id)
     if row is None:
         raise NotDecided(f"member {member_id} is linked to no contact")
     leaving = invoices.of_payer(tenant, member_id, InvoiceState.READY)
@@ -106,6 +109,8 @@ def unlink(tenant: str, member_id: str, person: Person, now: datetime) -> int:
         reason=person.because,
         by=person.name,
     )
+    domains = settings.tenants[tenant].plus_tag_domains
+    deciding.retry(tenant, member_id, now, domains)
     raised = invoices.of_payer(tenant, member_id, InvoiceState.RAISED)
     return sum(invoice.contact_id == row.contact_id for invoice in raised)
 
@@ -144,14 +149,16 @@ def create(
 
 
 def _refuse_twins(member: Member, found: Match) -> None:
-    if isinstance(found, Ambiguous) and found.rule in (
-        MatchRule.LINK,
-        MatchRule.CONTACT_NUMBER,
-    ):
-        ids = ", ".join(each.contact.contact_id for each in found.candidates)
+    if not isinstance(found, Ambiguous):
+        return
+    ids = ", ".join(each.contact.contact_id for each in found.candidates)
+    reason = f"{reason_of(member.id, found)}: {ids}"
+    if found.rule is MatchRule.LINK:
+        raise NotDecided(f"{reason}; unlink it first")
+    if found.rule is MatchRule.CONTACT_NUMBER:
         raise NotDecided(
-            f"{reason_of(member.id, found)}: {ids or 'unlink it first'}; Xero gives a "
-            "Contact Number once, so link it, or take its number off in Xero"
+            f"{reason}; Xero gives a Contact Number once, so link it, or take its "
+            "number off in Xero"
         )
 
 

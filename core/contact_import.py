@@ -78,11 +78,12 @@ def import_links(
         states = (InvoiceState.HELD, InvoiceState.WAITING)
         count = sum(len(invoices.of_payer(tenant, m, *states)) for m in released)
         return Imported(len(new), len(rows) - len(new), count)
+    # Before the links: whoever has created a contact holds its row and then links it.
+    _stop_creating(tenant, new, books)
     for start in range(0, len(new), _AT_ONCE):
         some = new[start : start + _AT_ONCE]
         _link(tenant, some, books.contacts, person, now)
         progress(len(some))
-    _stop_creating(tenant, new, books)
     contact_of = {row.member_id: row.contact_id for row in rows}
     count = 0
     for member_id in released:

@@ -30,7 +30,14 @@ from core.waking import LaneName
 
 @dataclass(frozen=True, slots=True)
 class Known:
+    """It is this one.
+
+    Args:
+        others_wait: for this decision; the caller lets them go on after its own.
+    """
+
     contact_id: str
+    others_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +69,34 @@ def resolve(
     """
     linked = contacts.linked(tenant, member.id)
     if linked is not None and linked.status == ACTIVE:
-        problems.close_problem(cause_of(tenant, member.id), now)
-        return Known(linked.contact_id)
+        was_asked = problems.close_problem(cause_of(tenant, member.id), now)
+        return Known(linked.contact_id, others_wait=was_asked)
     # From here on somebody at the desk may decide about the same member.
     contacts.lock_member(tenant, member.id)
     decision = decide(tenant, member, tag_domains)
     match decision:
-        case Matched(contact, rule, why):
-            if _tie(tenant, member.id, decision, now):
-                problems.close_problem(cause_of(tenant, member.id), now)
-                return Known(contact.contact_id)
-            taken = Ambiguous((Candidate(contact, True, why),), rule, Doubt.TAKEN)
-            return _undecided(tenant, member, taken, now)
+        case Matched():
+            return _matched(tenant, member, decision, now)
         case NoMatch():
             return create(tenant, member, now)
         case Ambiguous():
             return _undecided(tenant, member, decision, now)
+
+
+def _matched(
+    tenant: str, member: Member, decision: Matched, now: datetime
+) -> Resolution:
+    """Tie them, unless Xero is making another contact at this moment."""
+    asked = writes.pending(tenant, LaneName.CONTACTS, member.id)
+    if asked is not None and not writes.drop(tenant, LaneName.CONTACTS, member.id):
+        return Creating()
+    contact = decision.contact
+    if not _tie(tenant, member.id, decision, now):
+        candidate = Candidate(contact, True, decision.why)
+        taken = Ambiguous((candidate,), decision.rule, Doubt.TAKEN)
+        return _undecided(tenant, member, taken, now)
+    was_asked = problems.close_problem(cause_of(tenant, member.id), now)
+    return Known(contact.contact_id, others_wait=was_asked or asked is not None)
 
 
 def decide(tenant: str, member: Member, tag_domains: Collection[str]) -> Match:
@@ -159,8 +178,7 @@ def created(tenant: str, member_id: str, contact: MirrorContact, now: datetime) 
         rule=rule,
         reason=why,
     )
-    for invoice in _locked(tenant, member_id, InvoiceState.WAITING):
-        make_ready(invoice, contact_id, now)
+    go_on(tenant, member_id, Known(contact_id), now)
 
 
 def make_ready(invoice: Invoice, contact_id: str, due_at: datetime) -> None:
@@ -255,27 +273,25 @@ def go_on(
     by: str = contact_decisions.OURSELVES,
 ) -> int:
     """What waited for the decision about this member's contact; how many invoices."""
-    states = [InvoiceState.HELD]
-    if isinstance(resolution, Known):
-        states.append(InvoiceState.WAITING)
-    waiting = [i for state in states for i in _locked(tenant, member_id, state)]
-    for invoice in waiting:
+    held = list(_locked(tenant, member_id, InvoiceState.HELD))
+    waiting = list(_locked(tenant, member_id, InvoiceState.WAITING))
+    for invoice in (*held, *waiting):
         if isinstance(resolution, Known):
             make_ready(invoice, resolution.contact_id, now)
-        else:
+        elif invoice.state == InvoiceState.HELD:
             invoices.change(invoice, state=InvoiceState.WAITING)
     problems.close_problem(cause_of(tenant, member_id), now)
-    if waiting:
+    if held:
         contact_decisions.note(
             tenant,
             member_id,
             Decision.RELEASED,
             now,
             contact_id=contacts.link_of(tenant, member_id),
-            reason=f"invoices that go on: {len(waiting)}",
+            reason=f"invoices that were held and go on: {len(held)}",
             by=by,
         )
-    return len(waiting)
+    return len(held) + len(waiting)
 
 
 def _undecided(

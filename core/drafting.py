@@ -190,8 +190,10 @@ def _give_contact(
 ) -> None:
     resolution = contacts.resolve(invoice.tenant, draft.payer, now, setup.tag_domains)
     match resolution:
-        case contacts.Known(contact_id):
+        case contacts.Known(contact_id, others_wait):
             contacts.make_ready(invoice, contact_id, now)
+            if others_wait:
+                contacts.go_on(invoice.tenant, draft.payer.id, resolution, now)
         case contacts.Undecided(cause, reason):
             contacts.hold(invoice, cause, reason, now)
         case contacts.Creating():

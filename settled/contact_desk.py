@@ -69,7 +69,7 @@ class Desk:
     def unlink(self, member_id: str, because: str) -> int:
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant, transaction():
-            count = contact_desk.unlink(tenant, member_id, person, now)
+            count = contact_desk.unlink(tenant, member_id, person, now, self.settings)
         log.warning("contact.unlinked", member_id=member_id)
         return count
 

@@ -358,10 +358,8 @@ def due_again(
 
 def pending(tenant: str, kind: str, key: str) -> Write | None:
     """What was asked for under this key and is not done, refused or not."""
-    row: Write | None = Write.get_or_none(
-        _of(tenant, kind) & (Write.key == key) & (Write.state != WriteState.DONE)
-    )
-    return row
+    row: Write | None = _find.first(tenant=tenant, kind=kind, key=key)
+    return None if row is None or row.state == WriteState.DONE else row
 
 
 def end_empty_intents(tenant: str) -> None:

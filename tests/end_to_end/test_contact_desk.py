@@ -20,7 +20,9 @@ def link(world: World, who: Data, contact_id: str) -> int:
 
 def unlink(world: World, who: Data) -> int:
     with transaction():
-        return contact_desk.unlink("main", who["id"], FINANCE, world.clock.now())
+        return contact_desk.unlink(
+            "main", who["id"], FINANCE, world.clock.now(), world.settings
+        )
 
 
 def create(world: World, who: Data) -> int:

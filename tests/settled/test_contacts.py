@@ -221,7 +221,7 @@ def test_one_decision_releases_all_that_waits() -> None:
     told = [(row["decision"], row["reason"]) for row in explained()["decisions"]][1:]
     assert told == [
         ("linked_by_person", "I know her"),
-        ("released", "invoices that go on: 2"),
+        ("released", "invoices that were held and go on: 2"),
     ]
     assert settled("contacts", "list", "--undecided").out == "none\n"
 

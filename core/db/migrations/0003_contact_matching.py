@@ -69,6 +69,13 @@ def up(migrator, db):
 
     db.drop_tables([Contact])
     db.create_tables([Contact, ContactDecision])
+    db.execute_sql(
+        "INSERT INTO contact_decision (tenant, member_id, decision, contact_id, rule, "
+        "reason, candidates, decided_by, decided_at) "
+        "SELECT tenant, member_id, 'linked', contact_id, rule, "
+        "'decided before reasons were kept', '[]', 'settled', decided_at "
+        "FROM member_contact"
+    )
     _read_anew(db)
 
 
