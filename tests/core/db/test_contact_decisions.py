@@ -3,11 +3,13 @@
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
 from core import contact_desk, contacts
 from core.contact_desk import NotDecided, Person
+from core.contact_import import Row, import_links
 from core.contact_matching import MirrorContact
 from core.db import contacts as mirror
 from core.db import invoices, problems, writes
@@ -18,6 +20,7 @@ from core.db.writes import WriteState
 from core.members import Member
 from core.settings import Settings
 from core.waking import LaneName
+from tests.core.db.crowd import together
 from tests.core.db.rows import NOW, invoice
 
 FINANCE = Person("finance", "they know")
@@ -31,6 +34,23 @@ MEMBERS = (
     Member(id="100004", name="A Botha", email="anna@example.org"),
 )
 CONTACT_IDS = ("c-1", "c-2", "c-3", "c-4", "c-5")
+
+
+def a_message_of(member: Member) -> None:
+    """An invoice, and which contact it goes on."""
+    row = invoice(
+        payer_member_id=member.id,
+        payer=member.model_dump(mode="json"),
+        state=InvoiceState.WAITING,
+    )
+    resolution = contacts.resolve("main", member, NOW, ())
+    match resolution:
+        case contacts.Known(contact_id, others_wait):
+            contacts.make_ready(row, contact_id, NOW)
+            if others_wait:
+                contacts.go_on("main", member.id, resolution, NOW)
+        case contacts.Undecided(cause, reason):
+            contacts.hold(row, cause, reason, NOW)
 
 
 class Playing:
@@ -61,20 +81,7 @@ class Playing:
         return self.chance.choice(MEMBERS)
 
     def a_message_comes(self) -> None:
-        member = self.member()
-        row = invoice(
-            payer_member_id=member.id,
-            payer=member.model_dump(mode="json"),
-            state=InvoiceState.WAITING,
-        )
-        resolution = contacts.resolve("main", member, NOW, ())
-        match resolution:
-            case contacts.Known(contact_id, others_wait):
-                contacts.make_ready(row, contact_id, NOW)
-                if others_wait:
-                    contacts.go_on("main", member.id, resolution, NOW)
-            case contacts.Undecided(cause, reason):
-                contacts.hold(row, cause, reason, NOW)
+        a_message_of(self.member())
 
     def a_contact_changes(self) -> None:
         """Finance types, archives and merges as it likes."""
@@ -204,3 +211,82 @@ def test_in_whatever_order_messages_come_each_gets_the_same_contact(
             tuple(sorted((r.member_id, r.contact_id) for r in mirror.links("main")))
         )
     assert ends == {(("100001", "c-1"), ("100003", "c-2"), ("100004", "c-3"))}
+
+
+# -- at the same moment ----------------------------------------------------------------
+
+
+def ask(member: Member) -> None:
+    with transaction():
+        a_message_of(member)
+
+
+def decide(member: Member) -> None:
+    with transaction():
+        contact_desk.link("main", member.id, "c-1", FINANCE, NOW)
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_a_message_and_a_decision_at_once_leave_nothing_behind(
+    books: None, turn: int
+) -> None:
+    """Whoever comes second sees what the first has done."""
+    member = Member(id=f"20{turn}", name="Jan Botha", email="botha@example.org")
+    with transaction():
+        mirror.put(
+            "main",
+            [contact(each, "Jan Botha", member.email) for each in ("c-1", "c-2")],
+        )
+    works = [partial(ask, member)] * 3 + [partial(decide, member)]
+    together(4, lambda n: works[n]())
+    rows = list(Invoice.select())
+    assert [(row.state, row.contact_id) for row in rows] == [("ready", "c-1")] * 3
+    assert problems.open_problems() == []
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_an_unlinking_and_a_message_at_once_agree(books: None, turn: int) -> None:
+    """No invoice leaves on a contact of which somebody has just said that it is not."""
+    member = Member(id=f"30{turn}", name="Jan Botha", email="botha@example.org")
+    with transaction():
+        mirror.put("main", [contact("c-1", "Jan Botha", member.email)])
+        contact_desk.link("main", member.id, "c-1", FINANCE, NOW)
+
+    def untie() -> None:
+        with suppress(NotDecided), transaction():
+            contact_desk.unlink("main", member.id, FINANCE, NOW, SETTINGS)
+
+    works: list[Callable[[], None]] = [
+        partial(ask, member),
+        untie,
+        partial(ask, member),
+    ]
+    together(3, lambda n: works[n]())
+    check()
+    linked_to = mirror.link_of("main", member.id)
+    states = {(row.state, row.contact_id) for row in Invoice.select()}
+    assert states == ({("ready", "c-1")} if linked_to else {("waiting", None)})
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_an_import_and_messages_at_once_agree(books: None, turn: int) -> None:
+    some = [
+        Member(id=f"40{n}", name=f"Botha {n}", email=f"b{n}@example.org")
+        for n in range(6)
+    ]
+    with transaction():
+        mirror.put("main", [contact(f"c-{n}", f"Nel {n}", "") for n in range(6)])
+
+    def take_over() -> None:
+        lines = [Row(n, each.id, f"c-{n}") for n, each in enumerate(some)]
+        with transaction():
+            import_links("main", lines, FINANCE, NOW, lambda _: None, is_dry=False)
+
+    works: list[Callable[[], None]] = [
+        take_over,
+        *(partial(ask, member) for member in some),
+    ]
+    together(len(works), lambda n: works[n]())
+    check()
+    assert {row.state for row in Invoice.select()} == {"ready"}
+    assert writes.all_pending("main", LaneName.CONTACTS) == {}
