@@ -130,6 +130,8 @@ class CreateContacts:
             body["Addresses"] = [_address(member.address)]
         if member.tax_number:
             body["TaxNumber"] = member.tax_number
+        if member.company_number:
+            body["CompanyNumber"] = member.company_number
         return body
 
     def _other_name(self, element: Write) -> str:

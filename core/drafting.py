@@ -1,6 +1,6 @@
 """A draft becomes an invoice row: once for each subject and charge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +26,7 @@ class Setup:
     rates: Mapping[str, Decimal]
     accounts: set[str]
     is_emailed: bool = True  # whether this workflow's invoices are
+    tag_domains: Collection[str] = ()  # as the tenant declares (core.contacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def commit_draft(
         if total == 0:
             inbox.reopen(row.id, now)  # done with its action, in ``settle_free``
             return invoice
-        _give_contact(invoice, draft, now)
+        _give_contact(invoice, draft, setup, now)
     return None
 
 
@@ -184,11 +185,15 @@ def _add_subject(invoice: Invoice, charge: _Charge) -> None:
         raise VersionMoved(f"{charge.settles.subject} was just invoiced")
 
 
-def _give_contact(invoice: Invoice, draft: InvoiceDraft, now: datetime) -> None:
-    resolution = contacts.resolve(invoice.tenant, draft.payer, now)
+def _give_contact(
+    invoice: Invoice, draft: InvoiceDraft, setup: Setup, now: datetime
+) -> None:
+    resolution = contacts.resolve(invoice.tenant, draft.payer, now, setup.tag_domains)
     match resolution:
-        case contacts.Known(contact_id):
+        case contacts.Known(contact_id, others_wait):
             contacts.make_ready(invoice, contact_id, now)
+            if others_wait:
+                contacts.go_on(invoice.tenant, draft.payer.id, resolution, now)
         case contacts.Undecided(cause, reason):
             contacts.hold(invoice, cause, reason, now)
         case contacts.Creating():

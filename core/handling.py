@@ -178,6 +178,7 @@ class Handler:
                     zone=self.settings.tenants[tenant].zone_info,
                     rates=reference_data.percent_by_tax_type(tenant),
                     accounts=reference_data.account_codes(tenant),
+                    tag_domains=self.settings.tenants[tenant].plus_tag_domains,
                 ),
             )
         return held

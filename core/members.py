@@ -80,3 +80,4 @@ class Member(BaseModel):
     address: Address | None = None
     tax_number: Annotated[str, StringConstraints(max_length=50)] | None = None
     company: Name | None = None
+    company_number: Annotated[str, StringConstraints(max_length=50)] | None = None

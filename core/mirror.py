@@ -1,5 +1,6 @@
 """The mirror of a tenant's contacts: loaded once, then refreshed by change."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -19,6 +20,17 @@ log = structlog.get_logger()
 
 CURSOR = "contacts"
 LOADED = "mirror_loaded"
+PROGRESS = "mirror_progress"
+#: Somebody has asked for every contact to be read again.
+ANEW = "mirror_anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Contacts read of those that there are to read; None: Xero has not said."""
+
+    read: int
+    total: int | None
 
 
 class MirrorLane:
@@ -33,38 +45,51 @@ class MirrorLane:
         started = self.clock.now()
         loaded = is_loaded(tenant)
         purpose = Purpose.HOUSEKEEPING if loaded else Purpose.INTERACTIVE
-        cursor = reference.cursor(tenant, CURSOR)
+        anew = reference.get_reference(tenant, ANEW)
+        cursor = None if anew else reference.cursor(tenant, CURSOR)
+        seen: set[str] = set()  # of those that share a second, some come twice
         read_until = read_all(
             lambda: self.door.admit(tenant, purpose),
             "read_contacts",
             "Contacts",
             Place(cursor and cursor - OVERLAP),
             ARCHIVED_TOO,
-            lambda page: self._apply(tenant, page),
+            lambda page: self._apply(tenant, page, seen),
         )
+        domains = self.settings.tenants[tenant].plus_tag_domains
+        deciding.release_decided(tenant, self.clock.now(), domains)
         every = timedelta(seconds=self.settings.sweep.contacts_every_s)
         with transaction():
             reference.move_cursor(tenant, CURSOR, read_until)
+            if anew:
+                reference.drop_reference(anew)
             if not loaded:
                 reference.put_reference(tenant, LOADED, True, started)
             lanes.schedule(tenant, LaneName.MIRROR, started + every, ran_from=started)
-            deciding.release_decided(tenant, self.clock.now())
         return False
 
     def next_due(self, tenant: str) -> datetime | None:
         return lanes.due_at(tenant, LaneName.MIRROR)
 
-    def _apply(self, tenant: str, page: Page) -> None:
+    def _apply(self, tenant: str, page: Page, seen: set[str]) -> None:
         """The cursor moves only after its page is in the books."""
+        found = [contact(raw) for raw in page.rows]
+        seen.update(each.contact_id for each in found)
+        left = None if page.left is None else page.left - len(found)
+        far = Progress(len(seen), None if left is None else len(seen) + left)
         with transaction():
-            contacts.put(tenant, [contact(raw) for raw in page.rows])
+            contacts.put(tenant, found)
             if page.after is not None and page.after.since is not None:
                 reference.move_cursor(tenant, CURSOR, page.after.since)
+            now = self.clock.now()
+            reference.put_reference(tenant, PROGRESS, [far.read, far.total], now)
         newest = moment(page.rows[-1].get("UpdatedDateUTC")) if page.rows else None
         log.info(
             "mirror.page",
             tenant=tenant,
             contacts=len(page.rows),
+            read=far.read,
+            of=far.total,
             until=newest and newest.isoformat(),
         )
 
@@ -72,3 +97,9 @@ class MirrorLane:
 def is_loaded(tenant: str) -> bool:
     """Matching before the mirror is whole would create duplicates."""
     return reference.get_reference(tenant, LOADED) is not None
+
+
+def progress(tenant: str) -> Progress:
+    """How far the last look at Xero's contacts has come, or came."""
+    row = reference.get_reference(tenant, PROGRESS)
+    return Progress(0, None) if row is None else Progress(*row.body)

@@ -38,6 +38,7 @@ class Page:
     sent_at: datetime
     answered_at: datetime  # by Xero's clock
     after: Place | None  # None: nothing is left
+    left: int | None = None  # rows from this page's first on, if Xero says so
 
 
 def read_page(
@@ -58,8 +59,15 @@ def read_page(
             modified_since=place.since,
         )
     )
-    rows = (answer.json or {}).get(resource) or []
-    return Page(rows, answer.sent_at, answer.answered_at, _after(place, rows))
+    body = answer.json or {}
+    rows = body.get(resource) or []
+    return Page(
+        rows,
+        answer.sent_at,
+        answer.answered_at,
+        _after(place, rows),
+        _left(place, body),
+    )
 
 
 def read_all(
@@ -84,6 +92,11 @@ def read_all(
         moments.append(page.answered_at)
         following = page.after
     return moments[0]
+
+
+def _left(place: Place, body: Mapping[str, Any]) -> int | None:
+    count = (body.get("pagination") or {}).get("itemCount")
+    return None if count is None else int(count) - (place.page - 1) * PAGE
 
 
 def _after(place: Place, rows: Sequence[Mapping[str, Any]]) -> Place | None:

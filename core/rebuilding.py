@@ -10,7 +10,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from core import invoice_messages
-from core.db import contacts, invoices, outbox, problems, reads, writes
+from core.db import (
+    contact_decisions,
+    contacts,
+    invoices,
+    outbox,
+    problems,
+    reads,
+    writes,
+)
+from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.models import Inbox, Invoice
 from core.drafts import InvoiceDraft, draft_data
@@ -81,13 +90,30 @@ def complete(
         xero_status="AUTHORISED",  # a void is told by the read that follows
     )
     contact_id = found.contact_id or ""
-    contacts.link(tenant, payer.id, contact_id, RULE, {"number": found.number}, now)
+    _link(tenant, payer.id, contact_id, found.number or "", now)
     raised = invoice_messages.raised(found, invoices.subjects_of(found.id))
     outbox.say([raised], tenant=tenant, at=now, invoice=found, answers=row)
     reads.ask(tenant, found.xero_id or "", now, now)
     if is_emailed and found.emailed_at is None and not is_gone:
         writes.add(tenant, LaneName.EMAILS, str(found.id), now, invoice=found)
     close_when_explained(tenant, now)
+
+
+def _link(
+    tenant: str, member_id: str, contact_id: str, number: str, now: datetime
+) -> None:
+    if contacts.link_of(tenant, member_id) is None and contacts.link(
+        tenant, member_id, contact_id, RULE, {"number": number}, now
+    ):
+        contact_decisions.note(
+            tenant,
+            member_id,
+            Decision.LINKED,
+            now,
+            contact_id=contact_id,
+            rule=RULE,
+            reason=f"it bears invoice {number}, which is the member's",
+        )
 
 
 def tell_unexplained(tenant: str, now: datetime) -> int:

@@ -8,6 +8,7 @@ from core.db import inbox, invoices, problems, writes
 from core.db.invoices import InvoiceState
 from core.db.models import Inbox, Problem
 from core.errors import SettledError
+from core.settings import Settings
 from core.waking import LaneName
 
 
@@ -15,7 +16,7 @@ class NothingToRetry(SettledError):
     """There is nothing here that trying again would change."""
 
 
-def retry_problem(problem: Problem, now: datetime) -> None:
+def retry_problem(problem: Problem, now: datetime, settings: Settings) -> None:
     """Make due again what the problem has stopped, and close it.
 
     What is not mended is met again, and its problem opened again.
@@ -27,7 +28,7 @@ def retry_problem(problem: Problem, now: datetime) -> None:
     if retry is None:
         raise NothingToRetry(f"{problem.kind}: there is nothing to be tried again")
     problems.close_problem(problem.cause, now)
-    retry(problem, now)
+    retry(problem, now, settings)
 
 
 def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
@@ -39,12 +40,13 @@ def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
             problems.close_problem(problem.cause, now)
 
 
-def _retry_contact(problem: Problem, now: datetime) -> None:
+def _retry_contact(problem: Problem, now: datetime, settings: Settings) -> None:
     _, tenant, member_id = problem.cause.split(":", 2)
-    contacts.retry(tenant, member_id, now)
+    domains = settings.tenants[tenant].plus_tag_domains
+    contacts.retry(tenant, member_id, now, domains)
 
 
-def _retry_invoice(problem: Problem, now: datetime) -> None:
+def _retry_invoice(problem: Problem, now: datetime, settings: Settings) -> None:
     invoice = invoices.lock(_id_of(problem))
     if invoice.state != InvoiceState.REFUSED:
         raise NothingToRetry(f"{invoice.reference} is {invoice.state}")
@@ -52,11 +54,11 @@ def _retry_invoice(problem: Problem, now: datetime) -> None:
     writes.ask_again(invoice.tenant, LaneName.INVOICES, str(invoice.id), now)
 
 
-def _retry_email(problem: Problem, now: datetime) -> None:
+def _retry_email(problem: Problem, now: datetime, settings: Settings) -> None:
     _ask_again(problem, LaneName.EMAILS, now)
 
 
-def _retry_void(problem: Problem, now: datetime) -> None:
+def _retry_void(problem: Problem, now: datetime, settings: Settings) -> None:
     _ask_again(problem, LaneName.VOIDS, now)
 
 
@@ -66,7 +68,7 @@ def _ask_again(problem: Problem, lane: LaneName, now: datetime) -> None:
         raise NothingToRetry(f"{invoice.number} is not refused any more")
 
 
-def _retry_held(problem: Problem, now: datetime) -> None:
+def _retry_held(problem: Problem, now: datetime, settings: Settings) -> None:
     rows = [row for row in inbox.held() if row.type == _type_of(problem)]
     retry_messages([row for row in rows if not inbox.is_overtaken(row)], now)
 
@@ -83,7 +85,7 @@ def _type_of(problem: Problem) -> str:
 #: Kinds of problem that hold every message of a type.
 HOLDING = frozenset({"plugin_failed", "message_failed"})
 
-RETRIES: Mapping[str, Callable[[Problem, datetime], None]] = {
+RETRIES: Mapping[str, Callable[[Problem, datetime, Settings], None]] = {
     "contact_refused": _retry_contact,
     "contact_undecided": _retry_contact,
     "invoice_refused": _retry_invoice,

@@ -178,6 +178,8 @@ class TenantSettings(_Table):
     zone: Annotated[str, AfterValidator(_zone)] = "Africa/Johannesburg"
     #: What a newcomer is called whose name Xero refuses as taken.
     name_taken: Annotated[str, AfterValidator(_name_pattern)] = "{name} ({member_id})"
+    #: Mail domains that ignore what follows a plus: jan+tax@… is jan@… there.
+    plus_tag_domains: tuple[str, ...] = ()
     #: Where an invoice's Url field points: the member's page on the platform.
     subject_url: Annotated[str, AfterValidator(_subject_pattern)] | None = None
 

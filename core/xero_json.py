@@ -79,6 +79,8 @@ def contact(raw: Mapping[str, Any]) -> MirrorContact:
         status=text(raw.get("ContactStatus")) or "ACTIVE",
         merged_to=raw.get("MergedToContactID"),
         updated_at=moment(raw.get("UpdatedDateUTC")),
+        tax_number=text(raw.get("TaxNumber")),
+        company_number=text(raw.get("CompanyNumber")),
     )
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -30,18 +29,16 @@ from core.errors import (
 )
 from core.registry import PluginInvalid, Registry
 from core.settings import load_settings
+from settled.contact_commands import contacts
 from settled.logs import configure_logs
 from settled.roles import Role
-
-SOMETHING_WRONG, USAGE, UNUSABLE, UNREACHABLE = 1, 2, 3, 4
+from settled.shell import SOMETHING_WRONG as SOMETHING_WRONG
+from settled.shell import UNREACHABLE as UNREACHABLE
+from settled.shell import UNUSABLE as UNUSABLE
+from settled.shell import USAGE as USAGE
+from settled.shell import config_option, show
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-
-config_option = click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="TOML file; else SETTLED_CONFIG, else settled.toml if it is here.",
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -79,11 +76,6 @@ def _code_of(error: SettledError) -> int:
             return SOMETHING_WRONG
 
 
-def _print(what: Table | str) -> None:
-    """As it is: a name of Xero's may hold brackets, which mean nothing."""
-    Console(markup=False, emoji=False, highlight=False).print(what)
-
-
 def needs_sandbox(command: CommandT) -> CommandT:
     """The sandbox is a second wheel; without it the command says so."""
 
@@ -104,6 +96,9 @@ def needs_sandbox(command: CommandT) -> CommandT:
 @click.version_option(package_name="settled")
 def cli() -> None:
     """Exactly one Xero invoice for each request, one action for each payment."""
+
+
+cli.add_command(contacts)
 
 
 @cli.command()
@@ -147,7 +142,7 @@ def check(config: Path | None, offline: bool) -> None:
     for finding in findings:
         mark = Text("ok", "green") if finding.is_fine else Text("WRONG", "red")
         table.add_row(mark, finding.what, finding.text)
-    _print(table)
+    show(table)
     if not all(finding.is_fine for finding in findings):
         raise click.exceptions.Exit(SOMETHING_WRONG)
 
@@ -159,7 +154,7 @@ def plugins() -> None:
     for name, workflow in Registry.installed().workflows.items():
         takes = "\n".join(rule.message_type for rule in workflow.rules.rules)
         table.add_row(name, takes, "\n".join(workflow.rules.actions))
-    _print(table)
+    show(table)
 
 
 @cli.command()
@@ -195,7 +190,7 @@ def recover_books(as_json: bool, config: Path | None) -> None:
         table = Table("what", "found", title=tenant, box=None)
         for what, count in summary.items():
             table.add_row(what.replace("_", " "), str(count))
-        _print(table)
+        show(table)
 
 
 @cli.group()
@@ -229,7 +224,7 @@ def list_prices(config: Path | None) -> None:
         amount = f"{price.unit_amount} {price.currency}"
         codes = (price.account_code, price.tax_type)
         table.add_row(workflow, price.sku, str(price.effective_on), amount, *codes)
-    _print(table)
+    show(table)
 
 
 @cli.group()
@@ -248,7 +243,7 @@ def list_problems(config: Path | None) -> None:
     for row in rows:
         opened = f"{row.opened_at:%Y-%m-%d %H:%M}"
         table.add_row(opened, str(row.seen), row.cause, row.title)
-    _print(table if rows else "none")
+    show(table if rows else "none")
     if rows:
         raise click.exceptions.Exit(SOMETHING_WRONG)
 
@@ -298,7 +293,7 @@ def list_messages(held: bool, config: Path | None) -> None:
         remark = "overtaken by a later one" if is_overtaken else ""
         what = (row.message_id, row.type, row.subject, remark)
         table.add_row(received, row.state, *what)
-    _print(table if rows else "none")
+    show(table if rows else "none")
     if any(row.state == InboxState.HELD for row, _ in rows):
         raise click.exceptions.Exit(SOMETHING_WRONG)
 
@@ -335,12 +330,12 @@ def accounts(config: Path | None) -> None:
         table = Table("code", "name", "type", title=f"{tenant}: accounts", box=None)
         for row in accounts_held:
             table.add_row(str(row.get("Code", "")), str(row["Name"]), str(row["Type"]))
-        _print(table)
+        show(table)
         table = Table("tax type", "name", "%", title=f"{tenant}: tax rates", box=None)
         for row in rates:
             rate = str(row.get("EffectiveRate", ""))
             table.add_row(str(row["TaxType"]), str(row["Name"]), rate)
-        _print(table)
+        show(table)
 
 
 @cli.command(

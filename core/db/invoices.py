@@ -7,6 +7,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from peewee import fn
+
 from core.db.models import (
     ForeignInvoice,
     Invoice,
@@ -204,6 +206,51 @@ def held_payers(tenant: str) -> list[Invoice]:
     )
     by_payer = {row.payer_member_id: row for row in query.order_by(Invoice.id.desc())}
     return list(by_payer.values())
+
+
+def payers(tenant: str) -> dict[str, Any]:
+    """Who has been invoiced, each as the newest message told."""
+    rows = (
+        Invoice.select(Invoice.id, Invoice.payer_member_id, Invoice.payer)
+        .where(Invoice.tenant == tenant)
+        .order_by(Invoice.id)
+    )
+    return {row.payer_member_id: row.payer for row in rows.iterator() if row.payer}
+
+
+def newest_payer(tenant: str, member_id: str) -> Any:
+    """Who the member is, as the newest message told; None: none has."""
+    rows = _of_payer.rows(tenant=tenant, member_id=member_id)
+    return next((row.payer for row in reversed(rows) if row.payer), None)
+
+
+def count_by_payer(tenant: str, state: InvoiceState) -> dict[str, int]:
+    rows = (
+        Invoice.select(Invoice.payer_member_id, fn.COUNT(Invoice.id).alias("count"))
+        .where((Invoice.tenant == tenant) & (Invoice.state == state))
+        .group_by(Invoice.payer_member_id)
+    )
+    return {row.payer_member_id: row.count for row in rows}
+
+
+def payers_in(tenant: str, *states: InvoiceState) -> set[str]:
+    """Members who have an invoice in one of these states."""
+    rows = (
+        Invoice.select(Invoice.payer_member_id)
+        .where((Invoice.tenant == tenant) & Invoice.state.in_(states))
+        .distinct()
+    )
+    return {row.payer_member_id for row in rows}
+
+
+def count_by_contact(tenant: str) -> dict[str, int]:
+    """How many of our invoices stand on each contact."""
+    rows = (
+        Invoice.select(Invoice.contact_id, fn.COUNT(Invoice.id).alias("count"))
+        .where((Invoice.tenant == tenant) & Invoice.contact_id.is_null(False))
+        .group_by(Invoice.contact_id)
+    )
+    return {row.contact_id: row.count for row in rows}
 
 
 @cache

@@ -306,7 +306,11 @@ class ForeignInvoice(Table):
 
 
 class Contact(Table):
-    """The mirror: a contact as Xero last showed it, with its keys for matching."""
+    """The mirror: a contact as Xero last showed it, with its keys for matching.
+
+    The keys are those of ``core.normalising``. A migration that changes how they are
+    spelled has the mirror read anew, as the third one does.
+    """
 
     tenant = CharField()
     contact_id = CharField()
@@ -315,7 +319,13 @@ class Contact(Table):
     email = CharField(max_length=255, default="")
     email_key = CharField(max_length=255, default="")
     contact_number = CharField(default="")
+    contact_number_key = CharField(default="")
     account_number = CharField(default="")
+    account_number_key = CharField(default="")
+    tax_number = CharField(default="")
+    tax_number_key = CharField(default="")
+    company_number = CharField(default="")
+    company_number_key = CharField(default="")
     status = CharField()
     merged_to = CharField(null=True)
     updated_at = MomentField(null=True)
@@ -323,8 +333,10 @@ class Contact(Table):
     class Meta:
         indexes = (
             (("tenant", "contact_id"), True),
-            (("tenant", "contact_number"), False),
-            (("tenant", "account_number"), False),
+            (("tenant", "contact_number_key"), False),
+            (("tenant", "account_number_key"), False),
+            (("tenant", "tax_number_key"), False),
+            (("tenant", "company_number_key"), False),
             (("tenant", "email_key"), False),
         )
 
@@ -343,6 +355,29 @@ class MemberContact(Table):
         indexes = (
             (("tenant", "member_id"), True),
             (("tenant", "contact_id"), True),
+        )
+
+
+class ContactDecision(Table):
+    """What was decided about a member's contact, by what, and what else there was.
+
+    A row for each change; the last of a member is how it stands.
+    """
+
+    tenant = CharField()
+    member_id = CharField(max_length=50)
+    decision = CharField()
+    contact_id = CharField(null=True)
+    rule = CharField(default="")
+    reason = TextField(default="")
+    candidates = JsonField(default=list)
+    decided_by = CharField()
+    decided_at = MomentField()
+
+    class Meta:
+        indexes = (
+            (("tenant", "member_id"), False),
+            (("tenant", "contact_id"), False),
         )
 
 
@@ -462,6 +497,7 @@ TABLES: tuple[type[Table], ...] = (
     ForeignInvoice,
     Contact,
     MemberContact,
+    ContactDecision,
     Problem,
     NumberCounter,
     PriceRow,

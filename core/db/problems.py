@@ -41,8 +41,9 @@ def _close(cause: Slot, now: Slot) -> Any:
     )
 
 
-def close_problem(cause: str, now: datetime) -> None:
-    _close.changed(cause=cause, now=now)
+def close_problem(cause: str, now: datetime) -> bool:
+    """Whether it was open."""
+    return _close.changed(cause=cause, now=now) > 0
 
 
 def open_problems(kind: str | None = None) -> list[Problem]:

@@ -60,6 +60,13 @@ def get_reference(tenant: str, kind: str) -> Reference | None:
     return row
 
 
+def drop_reference(row: Reference) -> None:
+    """Unless somebody has put it there again since it was read."""
+    Reference.delete().where(
+        (Reference.id == row.id) & (Reference.read_at == row.read_at)
+    ).execute()
+
+
 def put_prices(workflow: str, prices: Iterable[Price], now: datetime) -> None:
     """Add price rows; one for the same sku, day and currency is replaced."""
     for price in prices:

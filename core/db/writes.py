@@ -369,10 +369,8 @@ def due_again(
 
 def pending(tenant: str, kind: str, key: str) -> Write | None:
     """What was asked for under this key and is not done, refused or not."""
-    row: Write | None = Write.get_or_none(
-        _of(tenant, kind) & (Write.key == key) & (Write.state != WriteState.DONE)
-    )
-    return row
+    row: Write | None = _find.first(tenant=tenant, kind=kind, key=key)
+    return None if row is None or row.state == WriteState.DONE else row
 
 
 def end_empty_intents(tenant: str) -> None:
@@ -431,6 +429,24 @@ def cancel(tenant: str, kind: str, key: str) -> bool:
         .where(_of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.DUE))
         .execute()
     )
+
+
+def drop(tenant: str, kind: str, key: str) -> bool:
+    """Forget what was asked for, or refused; False if it is on its way or done."""
+    gone = (WriteState.DUE, WriteState.REFUSED)
+    return bool(
+        Write.delete()
+        .where(_of(tenant, kind) & (Write.key == key) & Write.state.in_(gone))
+        .execute()
+    )
+
+
+def all_pending(tenant: str, kind: str) -> dict[str, str]:
+    """What was asked for and is not done: the state of each key."""
+    rows = Write.select(Write.key, Write.state).where(
+        _of(tenant, kind) & (Write.state != WriteState.DONE)
+    )
+    return {row.key: row.state for row in rows}
 
 
 def unknown_intents() -> list[Intent]:

@@ -1,0 +1,199 @@
+"""What the commands about contacts do with the books, for one tenant."""
+
+import csv
+import getpass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from core import contact_auditing, contact_desk, contact_explaining, mirror
+from core.clock import SystemClock
+from core.contact_audit import Finding, Merge
+from core.contact_desk import Person
+from core.contact_explaining import Explanation, Standing
+from core.contact_import import Imported, MappingWrong, Row, import_links
+from core.db.database import transaction
+from core.errors import SettingsInvalid
+from core.members import Identifier
+from core.settings import Settings
+from settled.maintenance import opened_books
+
+log = structlog.get_logger()
+
+COLUMNS = ("member_id", "contact_id")
+
+_MEMBER_ID: TypeAdapter[str] = TypeAdapter(Identifier)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The contacts of one tenant. Every method opens the books for itself.
+
+    Args:
+        tenant: None: the only one.
+    """
+
+    settings: Settings
+    tenant: str | None = None
+
+    @contextmanager
+    def _books(self) -> Iterator[str]:
+        tenant = self.tenant or self.settings.sole_tenant
+        if tenant not in self.settings.tenants:
+            names = ", ".join(sorted(self.settings.tenants))
+            raise SettingsInvalid("--tenant", f"must be one of {names}")
+        with opened_books(self.settings):
+            yield tenant
+
+    def standings(self, *, undecided_only: bool) -> list[Standing]:
+        with self._books() as tenant:
+            return contact_explaining.standings(tenant, undecided_only=undecided_only)
+
+    def explain(self, who: str) -> Explanation:
+        with self._books() as tenant:
+            return contact_explaining.explain(tenant, who, self.settings)
+
+    def link(self, member_id: str, contact_id: str, because: str) -> int:
+        person, now = _person(because), SystemClock().now()
+        with self._books() as tenant, transaction():
+            member = _member_id(member_id)
+            count = contact_desk.link(tenant, member, contact_id, person, now)
+        log.warning("contact.linked", member_id=member_id, contact_id=contact_id)
+        return count
+
+    def unlink(self, member_id: str, because: str) -> int:
+        person, now = _person(because), SystemClock().now()
+        with self._books() as tenant, transaction():
+            count = contact_desk.unlink(tenant, member_id, person, now, self.settings)
+        log.warning("contact.unlinked", member_id=member_id)
+        return count
+
+    def create(self, member_id: str, because: str) -> int:
+        person, now = _person(because), SystemClock().now()
+        with self._books() as tenant, transaction():
+            count = contact_desk.create(tenant, member_id, person, now, self.settings)
+        log.warning("contact.to_be_created", member_id=member_id)
+        return count
+
+    def audit(self, progress: Callable[[int], Callable[[], None]]) -> list[Finding]:
+        """Args: progress: told how many members there are; gives what counts them."""
+        with self._books() as tenant:
+            _require_mirror(tenant)
+            count = progress(contact_auditing.count_members(tenant))
+            return contact_auditing.audit(tenant, self.settings, count)
+
+    def merge_plan(self) -> list[Merge]:
+        with self._books() as tenant:
+            _require_mirror(tenant)
+            return contact_auditing.plan_merges(tenant, self.settings)
+
+    def import_file(
+        self,
+        file: Path,
+        because: str,
+        progress: Callable[[int], Callable[[int], None]],
+        *,
+        is_dry: bool,
+    ) -> Imported:
+        """Read and check every line before the first link is made.
+
+        Raises:
+            SettingsInvalid: the file can't be read as it should.
+            MappingWrong: naming every line that is wrong.
+        """
+        rows = read_mapping(file)
+        person, now = _person(because), SystemClock().now()
+        with self._books() as tenant:
+            _require_mirror(tenant)
+            count = progress(len(rows))
+            with transaction():
+                done = import_links(tenant, rows, person, now, count, is_dry=is_dry)
+        if not is_dry:
+            log.warning("contacts.imported", linked=done.linked, by=person.name)
+        return done
+
+
+def read_mapping(file: Path) -> list[Row]:
+    """The lines of the file, each looked at alone.
+
+    Raises:
+        SettingsInvalid: it is no CSV file with these columns.
+        MappingWrong: naming every line that is wrong in itself.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+            if missing:
+                raise SettingsInvalid(str(file), f"lacks the column {missing[0]}")
+            read = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SettingsInvalid(str(file), f"not CSV in UTF-8: {error}") from None
+    wrong = [f"line {line}: {text}" for line, row in read if (text := _wrong(row))]
+    if wrong:
+        raise MappingWrong(wrong)
+    if not read:
+        raise SettingsInvalid(str(file), "has no line but its header")
+    return [
+        Row(line, row["member_id"].strip(), row["contact_id"].strip())
+        for line, row in read
+    ]
+
+
+def _wrong(row: dict[Any, Any]) -> str:
+    if None in row:
+        return "a value too many; is a comma in it not quoted?"
+    empty = [column for column in COLUMNS if not (row[column] or "").strip()]
+    if empty:
+        return f"{empty[0]} is empty"
+    try:
+        _MEMBER_ID.validate_python(row["member_id"].strip())
+    except ValidationError as error:
+        return f"member_id: {error.errors(include_url=False)[0]['msg']}"
+    return ""
+
+
+def _member_id(given: str) -> str:
+    try:
+        return _MEMBER_ID.validate_python(given)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise SettingsInvalid("MEMBER", reason) from None
+
+
+def _person(because: str) -> Person:
+    return Person(getpass.getuser(), because)
+
+
+def _require_mirror(tenant: str) -> None:
+    """Of a mirror that is not whole nothing can be said."""
+    if not mirror.is_loaded(tenant):
+        raise SettingsInvalid(
+            tenant, "its contacts have not been read; run `settled contacts load`"
+        )
+
+
+def write_csv(
+    file: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """With a mark that tells spreadsheets the encoding.
+
+    A value that a spreadsheet would take for a formula is led by an apostrophe: names
+    come from strangers.
+    """
+    try:
+        with file.open("w", newline="", encoding="utf-8-sig") as lines:
+            writer = csv.writer(lines)
+            writer.writerow(columns)
+            writer.writerows([[_harmless(value) for value in row] for row in rows])
+    except OSError as error:
+        raise SettingsInvalid(str(file), error.strerror or "can't be written") from None
+
+
+def _harmless(value: str) -> str:
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -1,0 +1,292 @@
+"""Whatever the daemon, Xero and people do in any order: nothing shared or stuck."""
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+import pytest
+
+from core import contact_desk, contacts
+from core.contact_desk import NotDecided, Person
+from core.contact_import import Row, import_links
+from core.contact_matching import MirrorContact
+from core.db import contacts as mirror
+from core.db import invoices, problems, writes
+from core.db.database import transaction
+from core.db.invoices import InvoiceState
+from core.db.models import Invoice, Write
+from core.db.writes import WriteState
+from core.members import Member
+from core.settings import Settings
+from core.waking import LaneName
+from tests.core.db.crowd import together
+from tests.core.db.rows import NOW, invoice
+
+FINANCE = Person("finance", "they know")
+SETTINGS = Settings()
+
+#: A family at one address, of whom two bear one name.
+MEMBERS = (
+    Member(id="100001", name="Jan Botha", email="botha@example.org"),
+    Member(id="100002", name="Jan Botha", email="botha@example.org"),
+    Member(id="100003", name="Anna Botha", email="botha@example.org"),
+    Member(id="100004", name="A Botha", email="anna@example.org"),
+)
+CONTACT_IDS = ("c-1", "c-2", "c-3", "c-4", "c-5")
+
+
+def a_message_of(member: Member) -> None:
+    """An invoice, and which contact it goes on."""
+    row = invoice(
+        payer_member_id=member.id,
+        payer=member.model_dump(mode="json"),
+        state=InvoiceState.WAITING,
+    )
+    resolution = contacts.resolve("main", member, NOW, ())
+    match resolution:
+        case contacts.Known(contact_id, others_wait):
+            contacts.make_ready(row, contact_id, NOW)
+            if others_wait:
+                contacts.go_on("main", member.id, resolution, NOW)
+        case contacts.Undecided(cause, reason):
+            contacts.hold(row, cause, reason, NOW)
+
+
+class Playing:
+    """Random steps, each of which may happen at any moment."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)  # noqa: S311 the same each time
+        self.made = 0
+        self.steps: tuple[Callable[[], None], ...] = (
+            self.a_message_comes,
+            self.a_message_comes,
+            self.a_contact_changes,
+            self.the_mirror_is_read,
+            self.xero_creates,
+            self.invoices_are_raised,
+            self.a_person_links,
+            self.a_person_unlinks,
+            self.a_person_wants_another,
+        )
+
+    def step(self) -> str:
+        chosen = self.chance.choice(self.steps)
+        with transaction():
+            chosen()
+        return chosen.__name__
+
+    def member(self) -> Member:
+        return self.chance.choice(MEMBERS)
+
+    def a_message_comes(self) -> None:
+        a_message_of(self.member())
+
+    def a_contact_changes(self) -> None:
+        """Finance types, archives and merges as it likes."""
+        pick = self.chance.choice
+        contact_id = pick(CONTACT_IDS)
+        merged = pick((None, None, None, *CONTACT_IDS))
+        mirror.put(
+            "main",
+            [
+                MirrorContact(
+                    contact_id=contact_id,
+                    name=pick(("Jan Botha", "J Botha", "Botha, Anna", "Anna Smit")),
+                    email=pick(("botha@example.org", "anna@example.org", "")),
+                    contact_number=pick(("", "", "", "100001", "100 003")),
+                    account_number=pick(("", "", "", "100002")),
+                    status="ARCHIVED"
+                    if merged
+                    else pick(("ACTIVE", "ACTIVE", "ARCHIVED")),
+                    merged_to=merged,
+                    updated_at=NOW,
+                )
+            ],
+        )
+
+    def the_mirror_is_read(self) -> None:
+        contacts.release_decided("main", NOW, ())
+
+    def xero_creates(self) -> None:
+        for row in Write.select().where(
+            (Write.kind == LaneName.CONTACTS) & (Write.state == WriteState.DUE)
+        ):
+            self.made += 1
+            member = Member.model_validate(row.data["member"])
+            made = MirrorContact(
+                contact_id=f"made-{self.made}",
+                name=member.name,
+                email=member.email,
+                contact_number=member.id,
+                account_number="",
+                status="ACTIVE",
+                merged_to=None,
+                updated_at=NOW,
+            )
+            writes.finish(row, WriteState.DONE)
+            contacts.created("main", member.id, made, NOW)
+
+    def invoices_are_raised(self) -> None:
+        for row in Invoice.select().where(Invoice.state == InvoiceState.READY):
+            invoices.change(row, state=InvoiceState.RAISED)
+
+    def a_person_links(self) -> None:
+        contact_id = self.chance.choice(CONTACT_IDS)
+        self._try(
+            lambda: contact_desk.link(
+                "main", self.member().id, contact_id, FINANCE, NOW
+            )
+        )
+
+    def a_person_unlinks(self) -> None:
+        self._try(
+            lambda: contact_desk.unlink(
+                "main", self.member().id, FINANCE, NOW, SETTINGS
+            )
+        )
+
+    def a_person_wants_another(self) -> None:
+        self._try(
+            lambda: contact_desk.create(
+                "main", self.member().id, FINANCE, NOW, SETTINGS
+            )
+        )
+
+    def _try(self, decide: Callable[[], int]) -> None:
+        with suppress(NotDecided):  # then nothing was changed
+            decide()
+
+
+def check() -> None:
+    links = {row.member_id: row.contact_id for row in mirror.links("main")}
+    assert len(set(links.values())) == len(links)
+    creating = writes.all_pending("main", LaneName.CONTACTS)
+    asked = {problem.cause for problem in problems.open_problems()}
+    for row in Invoice.select():
+        member = row.payer_member_id
+        if row.state == InvoiceState.READY:
+            assert row.contact_id == links[member]
+        if row.state == InvoiceState.WAITING:
+            assert member in creating, "it waits for what nobody creates"
+        if row.state == InvoiceState.HELD:
+            assert contacts.cause_of("main", member) in asked, "nobody was asked"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_nothing_is_shared_and_nothing_is_stuck(books: None, seed: int) -> None:
+    playing = Playing(seed)
+    steps = []
+    for _ in range(50):
+        steps.append(playing.step())
+        check()
+
+
+def contact(contact_id: str, name: str, email: str) -> MirrorContact:
+    return MirrorContact(contact_id, name, email, "", "", "ACTIVE", None, None)
+
+
+def test_in_whatever_order_messages_come_each_gets_the_same_contact(
+    books: None,
+) -> None:
+    """Where no two of them fit one contact; else a person is asked."""
+    some = (MEMBERS[0], MEMBERS[2], MEMBERS[3])
+    ends = set()
+    for turn in range(len(some)):
+        with transaction():
+            for each in some:
+                mirror.unlink("main", each.id)
+            mirror.put(
+                "main",
+                [
+                    contact("c-1", "Botha, Jan", some[0].email),
+                    contact("c-2", "Anna Botha", some[1].email),
+                    contact("c-3", "Anna Botha", some[2].email),
+                ],
+            )
+            for member in (*some[turn:], *some[:turn]):
+                contacts.resolve("main", member, NOW, ())
+        ends.add(
+            tuple(sorted((r.member_id, r.contact_id) for r in mirror.links("main")))
+        )
+    assert ends == {(("100001", "c-1"), ("100003", "c-2"), ("100004", "c-3"))}
+
+
+# -- at the same moment ----------------------------------------------------------------
+
+
+def ask(member: Member) -> None:
+    with transaction():
+        a_message_of(member)
+
+
+def decide(member: Member) -> None:
+    with transaction():
+        contact_desk.link("main", member.id, "c-1", FINANCE, NOW)
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_a_message_and_a_decision_at_once_leave_nothing_behind(
+    books: None, turn: int
+) -> None:
+    """Whoever comes second sees what the first has done."""
+    member = Member(id=f"20{turn}", name="Jan Botha", email="botha@example.org")
+    with transaction():
+        mirror.put(
+            "main",
+            [contact(each, "Jan Botha", member.email) for each in ("c-1", "c-2")],
+        )
+    works = [partial(ask, member)] * 3 + [partial(decide, member)]
+    together(4, lambda n: works[n]())
+    rows = list(Invoice.select())
+    assert [(row.state, row.contact_id) for row in rows] == [("ready", "c-1")] * 3
+    assert problems.open_problems() == []
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_an_unlinking_and_a_message_at_once_agree(books: None, turn: int) -> None:
+    """No invoice leaves on a contact of which somebody has just said that it is not."""
+    member = Member(id=f"30{turn}", name="Jan Botha", email="botha@example.org")
+    with transaction():
+        mirror.put("main", [contact("c-1", "Jan Botha", member.email)])
+        contact_desk.link("main", member.id, "c-1", FINANCE, NOW)
+
+    def untie() -> None:
+        with suppress(NotDecided), transaction():
+            contact_desk.unlink("main", member.id, FINANCE, NOW, SETTINGS)
+
+    works: list[Callable[[], None]] = [
+        partial(ask, member),
+        untie,
+        partial(ask, member),
+    ]
+    together(3, lambda n: works[n]())
+    check()
+    linked_to = mirror.link_of("main", member.id)
+    states = {(row.state, row.contact_id) for row in Invoice.select()}
+    assert states == ({("ready", "c-1")} if linked_to else {("waiting", None)})
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_an_import_and_messages_at_once_agree(books: None, turn: int) -> None:
+    some = [
+        Member(id=f"40{n}", name=f"Botha {n}", email=f"b{n}@example.org")
+        for n in range(6)
+    ]
+    with transaction():
+        mirror.put("main", [contact(f"c-{n}", f"Nel {n}", "") for n in range(6)])
+
+    def take_over() -> None:
+        lines = [Row(n, each.id, f"c-{n}") for n, each in enumerate(some)]
+        with transaction():
+            import_links("main", lines, FINANCE, NOW, lambda _: None, is_dry=False)
+
+    works: list[Callable[[], None]] = [
+        take_over,
+        *(partial(ask, member) for member in some),
+    ]
+    together(len(works), lambda n: works[n]())
+    check()
+    assert {row.state for row in Invoice.select()} == {"ready"}
+    assert writes.all_pending("main", LaneName.CONTACTS) == {}

@@ -1,0 +1,546 @@
+"""``settled contacts``, on books without a daemon."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import contacts as deciding
+from core.clock import SystemClock
+from core.contact_matching import MirrorContact
+from core.db import contacts, invoices, problems, reference, writes
+from core.db.database import transaction
+from core.db.invoices import InvoiceState
+from core.db.writes import WriteState
+from core.members import Member
+from core.mirror import LOADED
+from core.settings import Settings
+from core.waking import LaneName
+from settled.cli import SOMETHING_WRONG, UNREACHABLE, UNUSABLE, USAGE
+from settled.maintenance import migrate_books, opened_books
+from tests.core.db import rows
+from tests.settled.command import Ended, settled
+
+NOW = SystemClock().now()
+
+ZOE = Member(id="100123", name="Zoë Müller", email="zoe@example.org")
+
+
+@pytest.fixture(autouse=True)
+def migrated(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    monkeypatch.setenv("SETTLED_DATABASE_URL", database_url)
+    migrate_books(Settings())
+    with opened_books(Settings()), transaction():
+        reference.put_reference("main", LOADED, True, NOW)
+
+
+def contact(contact_id: str, name: str = "Zoe Muller", **shown: Any) -> MirrorContact:
+    values = {
+        "email": ZOE.email,
+        "contact_number": "",
+        "account_number": "",
+        "status": "ACTIVE",
+        "merged_to": None,
+        "updated_at": None,
+        **shown,
+    }
+    return MirrorContact(contact_id=contact_id, name=name, **values)
+
+
+def put(*some: MirrorContact) -> None:
+    with opened_books(Settings()), transaction():
+        contacts.put("main", some)
+
+
+def invoiced(member: Member = ZOE, reference: str = "membership:renewal-1") -> int:
+    """A renewal of this member, as far as it comes without Xero."""
+    with opened_books(Settings()), transaction():
+        invoice = rows.invoice(
+            reference=reference,
+            payer_member_id=member.id,
+            payer=member.model_dump(mode="json"),
+            state=InvoiceState.WAITING,
+        )
+        match deciding.resolve("main", member, NOW, ()):
+            case deciding.Known(contact_id):
+                deciding.make_ready(invoice, contact_id, NOW)
+            case deciding.Undecided(cause, reason):
+                deciding.hold(invoice, cause, reason, NOW)
+            case deciding.Creating():
+                pass
+        found: int = invoice.id
+        return found
+
+
+def state(invoice_id: int) -> tuple[str, str | None]:
+    with opened_books(Settings()):
+        row = invoices.load(invoice_id)
+        return row.state, row.contact_id
+
+
+def raised(invoice_id: int) -> None:
+    with opened_books(Settings()), transaction():
+        invoices.change(invoices.load(invoice_id), state=InvoiceState.RAISED)
+
+
+def links() -> dict[str, str]:
+    with opened_books(Settings()):
+        return {row.member_id: row.contact_id for row in contacts.links("main")}
+
+
+def open_problems() -> list[str]:
+    with opened_books(Settings()):
+        return [row.cause for row in problems.open_problems()]
+
+
+def creation() -> str | None:
+    """How far the creation of Zoë's contact is."""
+    with opened_books(Settings()):
+        row = writes.pending("main", LaneName.CONTACTS, ZOE.id)
+    return row.state if row else None
+
+
+def claim_creation() -> None:
+    """As a worker does who is about to call Xero."""
+    with opened_books(Settings()), transaction():
+        row = writes.pending("main", LaneName.CONTACTS, ZOE.id)
+        assert row is not None
+        writes.claim([row], rows.intent(kind="contacts"))
+
+
+def explained(who: str = ZOE.id) -> Any:
+    ended = settled("contacts", "explain", who, "--json")
+    assert ended.code == 0
+    return json.loads(ended.out)
+
+
+TWO = (contact("c-1"), contact("c-2", "Z Müller"))
+
+
+# -- list and explain ------------------------------------------------------------------
+
+
+def test_without_members_there_is_none() -> None:
+    assert settled("contacts", "list").out == "none\n"
+
+
+def test_members_are_listed_with_their_contacts() -> None:
+    put(contact("c-1"))
+    invoiced()
+    listed = settled("contacts", "list")
+    assert listed.code == 0
+    for told in (ZOE.id, "linked", "c-1", "Zoe Muller", "email_and_name"):
+        assert told in listed.out
+    assert settled("contacts", "list", "--undecided").out == "none\n"
+
+
+def test_the_undecided_are_listed_with_the_reason() -> None:
+    put(*TWO)
+    invoiced()
+    listed = settled("contacts", "list", "--undecided")
+    assert listed.code == SOMETHING_WRONG
+    assert "2 contacts fit member 100123 by email_and_name" in listed.out
+
+
+def test_a_decision_is_explained_with_its_evidence() -> None:
+    put(*TWO, contact("c-3", "Zoe Muller", email="else@example.org"))
+    invoiced()
+    told = explained()
+    (decision,) = told["decisions"]
+    assert decision["decision"] == "quarantined"
+    assert [each["contact_id"] for each in decision["candidates"]] == ["c-1", "c-2"]
+    assert "the same e-mail" in decision["candidates"][0]["why"]
+    assert told["now"].startswith("ask a person: 2 contacts fit")
+    assert [each["contact_id"] for each in told["namesakes"]] == ["c-3"]
+    assert told["waiting"] == ["membership:renewal-1"]
+    table = settled("contacts", "explain", ZOE.id)
+    assert table.code == 0
+    for each in (
+        "quarantined",
+        "c-1",
+        "c-2",
+        "the same e-mail",
+        "membership:renewal-1",
+    ):
+        assert each in table.out
+
+
+def test_a_contact_is_explained_by_its_member() -> None:
+    put(contact("c-1"))
+    invoiced()
+    assert explained("c-1") == explained(ZOE.id)
+
+
+def test_a_contact_that_is_only_a_candidate_says_whose() -> None:
+    put(*TWO)
+    invoiced()
+    told = explained("c-2")
+    assert (told["member"], told["linked"]) == (None, False)
+    assert [row["member"] for row in told["decisions"]] == [ZOE.id]
+
+
+def test_a_newcomer_is_explained_before_there_is_a_contact() -> None:
+    invoiced()
+    assert explained()["now"] == "create: no contact fits"
+
+
+def test_who_is_known_to_nobody_is_said_so() -> None:
+    ended = settled("contacts", "explain", "nobody")
+    assert ended.code == SOMETHING_WRONG
+    assert "no member and no contact is known" in ended.line
+
+
+def test_a_tenant_that_does_not_exist_is_named() -> None:
+    ended = settled("contacts", "list", "--tenant", "other")
+    assert (ended.code, ended.line) == (
+        UNUSABLE,
+        "settled: --tenant: must be one of main",
+    )
+
+
+# -- a person decides ------------------------------------------------------------------
+
+
+def link(contact_id: str, member_id: str = ZOE.id) -> Ended:
+    return settled("contacts", "link", member_id, contact_id, "--because", "I know her")
+
+
+def test_one_decision_releases_all_that_waits() -> None:
+    put(*TWO)
+    some = [invoiced(), invoiced(reference="membership:renewal-2")]
+    assert len(open_problems()) == 1
+    ended = link("c-2")
+    assert (ended.code, ended.out) == (
+        0,
+        "member 100123 is contact c-2; invoices that go on: 2\n",
+    )
+    assert [state(each) for each in some] == [(InvoiceState.READY, "c-2")] * 2
+    assert open_problems() == []
+    told = [(row["decision"], row["reason"]) for row in explained()["decisions"]][1:]
+    assert told == [
+        ("linked_by_person", "I know her"),
+        ("released", "invoices that were held and go on: 2"),
+    ]
+    assert settled("contacts", "list", "--undecided").out == "none\n"
+
+
+def test_a_member_can_be_linked_before_the_first_message() -> None:
+    put(contact("c-1", "Quite different", email=""))
+    assert link("c-1").code == 0
+    assert state(invoiced()) == (InvoiceState.READY, "c-1")
+
+
+def test_a_contact_that_is_to_be_created_is_not_any_more() -> None:
+    waiting = invoiced()
+    assert creation() == WriteState.DUE
+    put(contact("c-1", "Made meanwhile", email=""))
+    assert link("c-1").code == 0
+    assert creation() is None
+    assert state(waiting) == (InvoiceState.READY, "c-1")
+
+
+def test_while_xero_is_asked_to_create_one_nobody_may_link() -> None:
+    invoiced()
+    claim_creation()
+    put(contact("c-1", "Made meanwhile", email=""))
+    ended = link("c-1")
+    assert ended.code == SOMETHING_WRONG
+    assert "try again in a minute" in ended.line
+    assert links() == {}
+
+
+@pytest.mark.parametrize(
+    ("contact_id", "why"),
+    [
+        ("gone", "is not in the mirror"),
+        ("old", "is ARCHIVED in Xero"),
+        ("theirs", "is member 999's"),
+    ],
+)
+def test_a_contact_that_can_not_be_linked_is_refused(contact_id: str, why: str) -> None:
+    put(contact("old", status="ARCHIVED"), contact("theirs", "Somebody", email=""))
+    link("theirs", "999")
+    ended = link(contact_id)
+    assert ended.code == SOMETHING_WRONG
+    assert why in ended.line
+    assert links() == {"999": "theirs"}
+
+
+def test_who_is_linked_must_be_unlinked_first() -> None:
+    put(*TWO)
+    link("c-1")
+    assert "is linked to c-1; unlink it first" in link("c-2").line
+    assert link("c-1").code == 0
+
+
+def unlink() -> Ended:
+    return settled("contacts", "unlink", ZOE.id, "--because", "another Zoë")
+
+
+def test_who_is_unlinked_is_matched_anew_without_that_contact() -> None:
+    put(contact("c-1"))
+    first = invoiced()
+    raised(first)
+    assert "invoices that stay on the contact: 1" in unlink().out
+    assert links() == {}
+    assert state(first) == (InvoiceState.RAISED, "c-1")
+    assert state(invoiced(reference="membership:renewal-2")) == ("waiting", None)
+    assert creation() == WriteState.DUE
+
+
+def test_who_is_unlinked_from_the_contact_of_its_number_waits_for_a_person() -> None:
+    """Xero gives a Contact Number once, so that no other could be made."""
+    put(contact("c-1", contact_number=ZOE.id))
+    raised(invoiced())
+    unlink()
+    held = invoiced(reference="membership:renewal-2")
+    assert state(held) == (InvoiceState.HELD, None)
+    assert explained()["decisions"][-1]["reason"].endswith("was unlinked")
+    assert link("c-1").code == 0
+    assert state(held) == (InvoiceState.READY, "c-1")
+
+
+def test_while_an_invoice_is_on_its_way_nobody_may_unlink() -> None:
+    put(contact("c-1"))
+    invoiced()
+    ended = unlink()
+    assert ended.code == SOMETHING_WRONG
+    assert "on their way to Xero on contact c-1: membership:renewal-1" in ended.line
+    assert links() == {ZOE.id: "c-1"}
+
+
+def test_who_is_not_linked_can_not_be_unlinked() -> None:
+    assert "is linked to no contact" in unlink().line
+
+
+def test_a_reason_must_be_given() -> None:
+    assert settled("contacts", "unlink", ZOE.id).code == USAGE
+
+
+def create() -> Ended:
+    return settled("contacts", "create", ZOE.id, "--because", "neither of them")
+
+
+def test_none_of_them_makes_a_new_one() -> None:
+    put(*TWO)
+    held = invoiced()
+    assert (
+        create().out == "member 100123 gets a contact; invoices that wait for it: 1\n"
+    )
+    assert (creation(), state(held)[0]) == (WriteState.DUE, InvoiceState.WAITING)
+    assert open_problems() == []
+    # A second message waits for it as well, and asks nobody again.
+    assert state(invoiced(reference="membership:renewal-2"))[0] == InvoiceState.WAITING
+    assert open_problems() == []
+
+
+def test_no_new_one_while_a_contact_has_the_number() -> None:
+    put(contact("c-1", contact_number=ZOE.id), contact("c-2", contact_number=ZOE.id))
+    invoiced()
+    assert "Xero gives a Contact Number once" in create().line
+    assert creation() is None
+
+
+def test_nothing_waits_so_that_nothing_is_made() -> None:
+    assert "nothing waits for a decision" in create().line
+
+
+# -- import ----------------------------------------------------------------------------
+
+
+def mapping(here: Path, *lines: str, header: str = "member_id,contact_id") -> str:
+    file = here / "mapping.csv"
+    file.write_text("\n".join((header, *lines)) + "\n", encoding="utf-8")
+    return str(file)
+
+
+def importing(*arguments: str) -> Ended:
+    return settled("contacts", "import", *arguments)
+
+
+def test_a_mapping_is_imported_and_what_waits_goes_on(here: Path) -> None:
+    put(*TWO, contact("c-3", "Somebody", email=""))
+    held = invoiced()
+    link("c-3", "100124")
+    file = mapping(here, f"{ZOE.id},c-2", "100124,c-3", "100125,c-1")
+    dry = importing(file, "--dry-run")
+    assert dry.code == 0
+    assert dry.out == (
+        "2 would be linked, 1 were already; invoices that would go on: 1\n"
+    )
+    assert links() == {"100124": "c-3"}
+    done = importing(file)
+    assert done.out == "2 linked, 1 were already; invoices that go on: 1\n"
+    assert links() == {ZOE.id: "c-2", "100124": "c-3", "100125": "c-1"}
+    assert state(held) == (InvoiceState.READY, "c-2")
+    assert open_problems() == []
+    assert explained("c-1")["decisions"][0]["decision"] == "linked_by_person"
+
+
+def test_imported_twice_is_imported_once(here: Path) -> None:
+    put(contact("c-1"))
+    file = mapping(here, f"{ZOE.id},c-1")
+    importing(file)
+    assert importing(file).out.startswith("0 linked, 1 were already")
+
+
+def test_every_wrong_line_is_named_and_nothing_imported(here: Path) -> None:
+    put(
+        *TWO,
+        contact("old", status="ARCHIVED", merged_to="c-1"),
+        contact("c-4", "Four", email=""),
+    )
+    link("c-4", "100130")
+    file = mapping(
+        here,
+        f"{ZOE.id},c-1",
+        f"{ZOE.id},c-2",
+        "100124,c-1",
+        "100125,old",
+        "100126,nowhere",
+        "100130,c-2",
+        "100127,c-4",
+    )
+    ended = importing(file)
+    assert ended.code == SOMETHING_WRONG
+    told = [line.partition("mapping.csv, ")[2] for line in ended.err.splitlines()]
+    assert told[:-1] == [
+        f"line 3: member {ZOE.id} stands in line 2 already",
+        "line 4: contact c-1 stands in line 2 already",
+        "line 5: contact old is ARCHIVED, merged into c-1",
+        "line 6: contact nowhere is not in Xero, as far as is known",
+        "line 7: member 100130 is linked to c-4",
+        "line 8: contact c-4 is member 100130's",
+    ]
+    assert ended.err.endswith("settled: 6 lines are wrong, nothing was imported\n")
+    assert links() == {"100130": "c-4"}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (",c-1", "line 2: member_id is empty"),
+        ("100123,", "line 2: contact_id is empty"),
+        ("100123", "line 2: contact_id is empty"),
+        ("100123,c-1,more", "line 2: a value too many"),
+        (f"{'9' * 51},c-1", "line 2: member_id: "),
+        ('"10""0",c-1', "line 2: member_id: "),
+    ],
+)
+def test_a_line_that_can_not_be_read_is_named(here: Path, line: str, why: str) -> None:
+    ended = importing(mapping(here, line))
+    assert ended.code == SOMETHING_WRONG
+    assert why in ended.err
+
+
+def test_a_file_without_the_columns_is_named(here: Path) -> None:
+    ended = importing(mapping(here, "1,2", header="member_id,contact"))
+    assert ended.code == UNUSABLE
+    assert "lacks the column contact_id" in ended.line
+
+
+def test_an_empty_file_is_named(here: Path) -> None:
+    assert "no line but its header" in importing(mapping(here)).line
+
+
+def test_while_xero_is_asked_to_create_one_it_is_not_imported(here: Path) -> None:
+    invoiced()
+    claim_creation()
+    put(contact("c-1", "Made meanwhile", email=""))
+    ended = importing(mapping(here, f"{ZOE.id},c-1"))
+    assert "line 2: Xero is being asked to create a contact" in ended.err
+    assert links() == {}
+
+
+def test_what_was_to_be_created_is_not_after_an_import(here: Path) -> None:
+    waiting = invoiced()
+    put(contact("c-1", "Made meanwhile", email=""))
+    assert importing(mapping(here, f"{ZOE.id},c-1")).code == 0
+    assert creation() is None
+    assert state(waiting) == (InvoiceState.READY, "c-1")
+
+
+def test_a_whole_body_is_imported_at_once(here: Path) -> None:
+    some = [contact(f"c-{n}", f"Member {n}", email="") for n in range(3_000)]
+    put(*some)
+    file = mapping(here, *(f"{n},c-{n}" for n in range(3_000)))
+    assert importing(file).out.startswith("3000 linked")
+    assert len(links()) == 3_000
+
+
+# -- audit and merge plan --------------------------------------------------------------
+
+
+def read_csv(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_without_anything_to_look_at_the_audit_says_none() -> None:
+    put(contact("c-1"))
+    assert (settled("contacts", "audit").code, settled("contacts", "audit").out) == (
+        0,
+        "none\n",
+    )
+
+
+def test_the_audit_lists_what_finance_should_look_at(here: Path) -> None:
+    put(contact("c-1", contact_number=ZOE.id), contact("c-9", "Old", email=""))
+    invoiced()
+    link("c-9", "100900")
+    put(
+        contact("c-2", "Müller, Zoë"),
+        contact("c-9", "Old", email="", status="ARCHIVED", merged_to="c-1"),
+        contact("c-3", "=cmd()", email="x@y.example"),
+        contact("c-4", "=cmd()", email="x@y.example"),
+    )
+    ended = settled("contacts", "audit", "--csv", "audit.csv")
+    assert ended.code == SOMETHING_WRONG
+    found = read_csv(here / "audit.csv")
+    told = {(row["kind"], row["contact_id"], row["member_id"]) for row in found}
+    assert told == {
+        ("archived", "c-9", "100900"),
+        ("member", "c-2", ZOE.id),
+        ("duplicate", "c-1", ""),
+        ("duplicate", "c-3", ""),
+    }
+    assert all(row["why"] for row in found)
+    # A spreadsheet would run it.
+    assert {row["name"] for row in found if row["contact_id"] == "c-3"} == {"'=cmd()"}
+    shown = settled("contacts", "audit")
+    assert "merged into c-1" in shown.out
+
+
+def test_the_merge_plan_keeps_the_linked_one(here: Path) -> None:
+    put(contact("c-2", contact_number=ZOE.id))
+    invoiced()
+    put(contact("c-1"))
+    ended = settled("contacts", "merge-plan", "--csv", "plan.csv")
+    assert (ended.code, ended.out) == (0, "1 written to plan.csv\n")
+    (row,) = read_csv(here / "plan.csv")
+    assert (row["merge"], row["into"]) == ("c-1", "c-2")
+    assert row["keep_because"] == "is member 100123's"
+
+
+@pytest.mark.parametrize("command", ["audit", "merge-plan"])
+def test_of_a_mirror_that_is_not_whole_nothing_is_said(command: str) -> None:
+    with opened_books(Settings()), transaction():
+        row = reference.get_reference("main", LOADED)
+        assert row is not None
+        reference.drop_reference(row)
+    ended = settled("contacts", command)
+    assert ended.code == UNUSABLE
+    assert "run `settled contacts load`" in ended.line
+
+
+def test_loading_needs_a_consent(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    ended = settled("contacts", "load")
+    assert (ended.code, ended.line) == (
+        UNREACHABLE,
+        "settled: nobody has consented; run `settled connect`",
+    )
