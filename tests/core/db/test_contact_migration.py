@@ -13,7 +13,7 @@ from core.mirror import CURSOR, LOADED
 from core.waking import LaneName
 from tests.core.db.rows import NOW
 
-THIS = "0003_contact_matching"
+THIS = "0004_contact_matching"
 
 
 @pytest.fixture
