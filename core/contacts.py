@@ -1,8 +1,9 @@
 """Which contact an invoice goes on: known, found, to be created, or for a person."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from core import answers
 from core.contact_matching import (
@@ -15,7 +16,7 @@ from core.contact_matching import (
 )
 from core.db import contacts, invoices, outbox, problems, writes
 from core.db.invoices import InvoiceState
-from core.db.models import Invoice
+from core.db.models import Invoice, Write
 from core.db.writes import WriteState
 from core.members import Member
 from core.waking import LaneName
@@ -73,21 +74,41 @@ def _create(tenant: str, member: Member, now: datetime) -> Resolution:
         writes.due_again(asked, now, data=data)
     if asked.state != WriteState.REFUSED:
         return Creating()
-    if asked.data["member"] == data["member"]:
+    if asked.data["member"] == data["member"] and not _is_free(tenant, asked):
         return Undecided(_cause(tenant, member.id), asked.reason)
     writes.due_again(asked, now, data=data)
     return Creating()
 
 
-def created(tenant: str, member_id: str, contact: MirrorContact, now: datetime) -> None:
-    """A contact has been created for this member: whatever waited for it is ready."""
+def _is_free(tenant: str, refused: Write) -> bool:
+    """Whether a name that was refused as taken is nobody's any more."""
+    wanted = refused.data.get("wanted_names", ())
+    return any(not contacts.named(tenant, name) for name in wanted)
+
+
+def created(
+    tenant: str,
+    member_id: str,
+    contact: MirrorContact,
+    now: datetime,
+    *,
+    names_taken: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """A contact has been created for this member: whatever waited for it is ready.
+
+    With the link is kept which names it was to have and Xero refused, each as
+    ``name_clash`` describes it; the contact's own is the one that was used.
+    """
     contacts.put(tenant, [contact])
-    evidence = {"contact": _evidence(contact)}
+    evidence: dict[str, Any] = {"contact": _evidence(contact)}
+    if names_taken:
+        evidence["names_taken"] = list(names_taken)
     rule, contact_id = MatchRule.CREATED, contact.contact_id
     if not contacts.link(tenant, member_id, contact_id, rule, evidence, now):
         reason = "the contact with its number is another member's"
         _hold_all(tenant, member_id, reason, now)
         return
+    problems.close_problem(_cause(tenant, member_id), now)
     for invoice in _locked(tenant, member_id, InvoiceState.WAITING):
         make_ready(invoice, contact_id, now)
 
@@ -115,16 +136,53 @@ def refused_by_xero(tenant: str, member: Member, reason: str, now: datetime) -> 
     _hold_all(tenant, member.id, f"Xero refuses it: {reason}", now)
 
 
+def name_clash(tenant: str, name: str, reason: str) -> Mapping[str, Any]:
+    """Who has a name that Xero refuses as taken, as far as the mirror knows."""
+    found = contacts.named(tenant, name)
+    members = contacts.member_of(tenant, [contact.contact_id for contact in found])
+    held_by = [
+        {**_evidence(contact), "member_id": members.get(contact.contact_id, "")}
+        for contact in found
+    ]
+    return {"name": name, "reason": reason, "held_by": held_by}
+
+
+def name_taken(
+    tenant: str, member: Member, clashes: Sequence[Mapping[str, Any]], now: datetime
+) -> None:
+    """Nobody may choose another name for this newcomer: a person decides."""
+    cause = _cause(tenant, member.id)
+    names = " and ".join(clash["name"] for clash in clashes)
+    reason = f"the name {names} is another contact's"
+    problems.open_problem(
+        "contact_name_taken",
+        cause,
+        f"No contact for member {member.id}: {reason}",
+        now,
+        tenant=tenant,
+        detail={
+            "rule": "name",
+            "candidates": [who for clash in clashes for who in clash["held_by"]],
+            "names_taken": list(clashes),
+        },
+    )
+    _hold_waiting(tenant, member.id, reason, now)
+
+
 def _hold_all(tenant: str, member_id: str, reason: str, now: datetime) -> None:
     """Whatever waits for this member's contact waits for a person now."""
-    cause = _cause(tenant, member_id)
     problems.open_problem(
         "contact_refused",
-        cause,
+        _cause(tenant, member_id),
         f"No contact for member {member_id}: {reason}",
         now,
         tenant=tenant,
     )
+    _hold_waiting(tenant, member_id, reason, now)
+
+
+def _hold_waiting(tenant: str, member_id: str, reason: str, now: datetime) -> None:
+    cause = _cause(tenant, member_id)
     for invoice in _locked(tenant, member_id, InvoiceState.WAITING):
         hold(invoice, cause, reason, now)
 

@@ -128,7 +128,13 @@ class Recovery:
         write = writes.pending(tenant, LaneName.CONTACTS, number) if number else None
         if write is not None and contact.status == "ACTIVE":
             writes.finish(write, WriteState.DONE, "recovered")
-            deciding.created(tenant, number, contact, self.clock.now())
+            deciding.created(
+                tenant,
+                number,
+                contact,
+                self.clock.now(),
+                names_taken=write.data.get("names_taken", ()),
+            )
             summary.contacts_settled += 1
 
     # -- invoices --------------------------------------------------------------------

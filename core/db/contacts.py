@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from core.contact_matching import MirrorContact
+from core.contact_matching import MirrorContact, normal
 from core.db.models import Contact, MemberContact
 from core.db.statement import Slot, insert_once, statement
 
@@ -82,6 +82,22 @@ def _candidates(
     )
     query = Contact.select().where((Contact.tenant == tenant) & by_key)
     return query.order_by(Contact.contact_id)
+
+
+@statement
+def _named(tenant: Slot, name_key: Slot) -> Any:
+    rows = Contact.select().where(
+        (Contact.tenant == tenant)
+        & (Contact.name_key == name_key)
+        & (Contact.status == "ACTIVE")
+    )
+    return rows.order_by(Contact.contact_id)
+
+
+def named(tenant: str, name: str) -> list[MirrorContact]:
+    """Active contacts of this name, whatever the case and the diacritics."""
+    rows = _named.rows(tenant=tenant, name_key=normal(name)[:255])
+    return [_value(row) for row in rows]
 
 
 @statement

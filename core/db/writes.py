@@ -339,6 +339,11 @@ def finish(write: Write, state: WriteState, reason: str = "") -> None:
     _finish.changed(write=write.id, state=state, reason=reason)
 
 
+def keep(write: Write, data: Any) -> None:
+    """What is to be remembered of it, whatever its state."""
+    Write.update(data=data).where(Write.id == write.id).execute()
+
+
 def due_again(
     write: Write,
     at: datetime,
