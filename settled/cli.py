@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -71,6 +72,12 @@ def _code_of(error: SettledError) -> int:
 def _print(what: Table | str) -> None:
     """As it is: a name of Xero's may hold brackets, which mean nothing."""
     Console(markup=False, emoji=False, highlight=False).print(what)
+
+
+def _progress() -> Progress:
+    """A bar where somebody watches; nothing at all in a pipe or a log."""
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def needs_sandbox(command: CommandT) -> CommandT:
@@ -185,6 +192,35 @@ def recover_books(as_json: bool, config: Path | None) -> None:
         for what, count in summary.items():
             table.add_row(what.replace("_", " "), str(count))
         _print(table)
+
+
+@cli.command("adopt")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do it; without this nothing is changed.")
+@click.option("--tenant", help="Whose Xero; needed where there are several.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@config_option
+def adopt_invoices(
+    file: Path, yes: bool, tenant: str | None, as_json: bool, config: Path | None
+) -> None:
+    """Take over invoices that others have made in Xero; all of them or none.
+
+    FILE is CSV with the columns invoice_number, workflow, subject, and if need be
+    member_id and charge. Each line is looked at in Xero and judged; with --yes, and if
+    none is wrong, they are ours from then on: later payments are acted on, earlier
+    ones are not told again. Nothing is written to Xero. May be run beside the daemon.
+    """
+    from settled.adopting import adopt, as_data, as_table
+
+    with _progress() as bar:
+        adopted = adopt(load_settings(config), file, tenant, bar, is_meant=yes)
+    if as_json:
+        click.echo(json.dumps(as_data(adopted)))
+    else:
+        _print(as_table(adopted))
+        _print(adopted.summary)
+    if not adopted.looked.is_fine:
+        raise click.exceptions.Exit(SOMETHING_WRONG)
 
 
 @cli.group()

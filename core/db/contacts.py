@@ -107,6 +107,12 @@ def _contact(tenant: Slot, contact_id: Slot) -> Any:
     )
 
 
+def find(tenant: str, contact_id: str) -> MirrorContact | None:
+    """None: the mirror has not seen it."""
+    row = _contact.first(tenant=tenant, contact_id=contact_id)
+    return row and _value(row)
+
+
 def updated_at(tenant: str, contact_id: str) -> datetime | None:
     row = _contact.first(tenant=tenant, contact_id=contact_id)
     return row.updated_at if row else None

@@ -7,7 +7,15 @@ from typing import Any
 from peewee import fn
 
 from core.db.invoices import InvoiceState
-from core.db.models import Intent, Invoice, Lane, Outbox, StreamPosition, Write
+from core.db.models import (
+    Adoption,
+    Intent,
+    Invoice,
+    Lane,
+    Outbox,
+    StreamPosition,
+    Write,
+)
 from core.db.outbox import entry_id
 from core.db.positions import GROUP
 from core.db.writes import IntentState, WriteState
@@ -40,12 +48,16 @@ def settled_without_action(workflow: str, actions: Sequence[str]) -> list[dateti
     acted = Outbox.select().where(
         (Outbox.invoice == Invoice.id) & Outbox.type.in_(list(actions))
     )
+    acted_before_us = Adoption.select().where(
+        (Adoption.invoice == Invoice.id) & (Adoption.was_settled == True)  # noqa: E712 an expression of peewee's
+    )
     is_paid = (Invoice.amount_paid > 0) | (Invoice.state == InvoiceState.FREE)
     rows = Invoice.select(Invoice.read_sent_at, Invoice.created_at).where(
         (Invoice.workflow == workflow)
         & (Invoice.is_settled == True)  # noqa: E712 an expression of peewee's
         & is_paid
         & ~fn.EXISTS(acted)
+        & ~fn.EXISTS(acted_before_us)
     )
     return [row.read_sent_at or row.created_at for row in rows]
 

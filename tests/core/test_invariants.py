@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from core.db import inbox, invoices, lanes, outbox, positions, reference, writes
+from core.db import (
+    adoptions,
+    inbox,
+    invoices,
+    lanes,
+    outbox,
+    positions,
+    reference,
+    writes,
+)
 from core.db.invoices import InvoiceState
 from core.db.writes import IntentState
 from core.invariants import Invariants
@@ -103,6 +112,18 @@ def test_a_raised_invoice_without_an_id_is_astray(values: Values) -> None:
     }
 
 
+def test_an_adopted_one_that_was_paid_later_needs_its_action(values: Values) -> None:
+    row = invoice(
+        state=InvoiceState.RAISED,
+        is_settled=True,
+        amount_paid=Decimal(100),
+        read_sent_at=NOW,
+        xero_id="one",
+    )
+    adoptions.add(row, "r-1", "renewal", NOW, was_settled=False, by="finance")
+    assert values()["invoices_astray/settled_without_action"] == 1
+
+
 def test_a_paid_invoice_without_its_action_is_astray(values: Values) -> None:
     paid = {
         "state": InvoiceState.RAISED,
@@ -117,6 +138,8 @@ def test_a_paid_invoice_without_its_action_is_astray(values: Values) -> None:
     positions.note_group("platform", "1-0", NOW)
     by_credit = {**paid, "amount_paid": Decimal(0)}
     invoice(**by_credit, xero_id="three")
+    before_us = invoice(**paid, xero_id="four")
+    adoptions.add(before_us, "r-4", "renewal", NOW, was_settled=True, by="finance")
     assert values() == {
         "invoices_astray/settled_without_action": 1,
         "invoices_astray_oldest_seconds/settled_without_action": 60,
