@@ -31,6 +31,7 @@ from core.db.invoices import ENDED, InvoiceState
 from core.db.models import Invoice
 from core.errors import SettledError, VersionMoved
 from core.facts import XeroInvoice
+from core.invoice_messages import reference_of
 from core.invoice_numbers import parts_of
 from core.registry import Registry
 from core.sweeping import CURSOR
@@ -44,7 +45,7 @@ log = structlog.get_logger()
 LONGEST_LIST = 1_500
 
 #: Lines that are written together: a fifth of a second in which others wait on SQLite.
-TOGETHER = 500
+TOGETHER = 100
 
 
 class AdoptionRaced(SettledError):
@@ -231,6 +232,9 @@ class Adopting:
                 before.invoice.number or f"an invoice that is {before.invoice.state}"
             )
             finding.blame("subject", f"is invoiced already, by {other}")
+        recovered = reference_of(wanted.workflow, wanted.subject)
+        for lost in invoices.rebuilt(self.tenant, recovered):
+            finding.blame("subject", f"is invoiced already, by {lost.number}")
 
     def _judge_contact(self, finding: Finding, seen: XeroInvoice) -> None:
         """Whose contact it is on: linked, or to be linked by this line."""

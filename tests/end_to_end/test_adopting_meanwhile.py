@@ -1,12 +1,18 @@
 """What happens between the look at an invoice and its adoption is not lost."""
 
+import contextlib
+
 import pytest
 
-from core.adopting import AdoptionRaced
+from core.adopting import Adopting, AdoptionRaced
 from core.db import inbox, reference
 from core.db.database import transaction
 from core.db.models import Adoption, Invoice, Payment
+from core.errors import XeroWait
+from core.patience import Patience
+from core.quota import Purpose
 from core.sweeping import CURSOR
+from tests.core.db.crowd import together
 from tests.end_to_end.adoption import (
     adopt,
     adopting,
@@ -165,3 +171,65 @@ def test_a_contact_that_has_become_anothers_is_not_taken_away(world: World) -> N
     with pytest.raises(AdoptionRaced, match=f"its contact is {other['id']}'s"):
         adopting(world).take_over(looked, "finance", ignored)
     assert inbox.held() == []
+
+
+def test_at_the_same_moment_it_is_adopted_once(world: World) -> None:
+    some = [made(world) for _ in range(3)]
+    lines = [line(*one, n) for n, one in enumerate(some, start=2)]
+    looked = [look(world, *lines) for _ in range(4)]
+
+    def take_over(who: int) -> int:
+        return adopting(world).take_over(looked[who], f"person {who}", ignored)
+
+    together(4, take_over)
+    numbers = [number for number, _ in some]
+    rows = list(Invoice.select().where(Invoice.number.in_(numbers)))
+    assert len(rows) == 3
+    adoptions = Adoption.select().where(Adoption.invoice.in_(rows))
+    assert len({adoption.adopted_by for adoption in adoptions}) == 1
+
+
+def test_the_message_at_the_same_moment_leads_to_one_invoice(world: World) -> None:
+    """Whoever is first: the other hears of it."""
+    some = [made(world) for _ in range(6)]
+    looked = [look(world, line(*one)) for one in some]
+
+    def adopt_each(which: int) -> bool:
+        if which == 0:
+            world.publish(*(asked for _, asked in some))
+            return True
+        for found in looked:
+            with contextlib.suppress(AdoptionRaced):
+                adopting(world).take_over(found, "finance", ignored)
+        return True
+
+    together(2, adopt_each)
+    for number, asked in some:
+        world.hear_answer(asked, "message.accepted")
+        world.quiet()
+        references = [i["Reference"] for i in world.invoices]
+        raised = references.count(f"membership:{asked['subject']}")
+        was_adopted = Invoice.get_or_none(Invoice.number == number) is not None
+        assert raised + was_adopted == 1
+        if was_adopted:
+            world.pay(number)
+            world.hear("membership.renew", asked["subject"])
+
+
+def test_a_limit_of_xeros_is_waited_for(world: World) -> None:
+    number, asked = made(world)
+    world.quiet()
+    waited: list[XeroWait] = []
+
+    def wait(until: XeroWait) -> None:
+        waited.append(until)
+        world.jump(until.until - world.clock.now())
+
+    world.xero.control.fault(
+        "429_minute", method="GET", path="/Invoices", retry_after_s=20
+    )
+    daemon = world.daemon
+    places = Patience(daemon.door, "main", Purpose.HOUSEKEEPING, wait)
+    patient = Adopting("main", daemon.registry, daemon.tables, places, world.clock)
+    assert patient.look([line(number, asked)], ignored).counts() == {"open": 1}
+    assert waited
