@@ -25,7 +25,6 @@ from core.db.invoices import InvoiceState
 from core.db.models import ContactDecision, Invoice
 from core.errors import SettledError
 from core.members import Member
-from core.normalising import name_key
 from core.settings import Settings
 
 
@@ -158,7 +157,7 @@ def _also(
         )
         if candidate.contact.contact_id not in shown
     }
-    named = contacts.namesakes(tenant, name_key(member.name))
+    named = contacts.namesakes(tenant, member.name)
     others = [c for c in named if c.contact_id not in shown | fitting.keys()]
     return list(fitting.values()), others
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from core import answers
 from core.contact_matching import (
@@ -22,9 +23,10 @@ from core.db import contact_decisions, contacts, invoices, outbox, problems, wri
 from core.db.contact_decisions import Decision
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
-from core.db.models import Invoice
+from core.db.models import Invoice, Write
 from core.db.writes import WriteState
 from core.members import Member
+from core.normalising import plain
 from core.waking import LaneName
 
 
@@ -153,21 +155,36 @@ def create(tenant: str, member: Member, now: datetime) -> Resolution:
         writes.due_again(asked, now, data=data)
     if asked.state != WriteState.REFUSED:
         return Creating()
-    if asked.data["member"] == data["member"]:
+    if asked.data["member"] == data["member"] and not _is_free(tenant, asked):
         return Undecided(cause_of(tenant, member.id), asked.reason)
     writes.due_again(asked, now, data=data)
     return Creating()
 
 
-def created(tenant: str, member_id: str, contact: MirrorContact, now: datetime) -> None:
-    """A contact has been created for this member: whatever waited for it is ready."""
+def created(
+    tenant: str,
+    member_id: str,
+    contact: MirrorContact,
+    now: datetime,
+    *,
+    names_taken: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """A contact has been created for this member: whatever waited for it is ready.
+
+    With the link is kept which names it was to have and Xero refused, each as
+    ``name_clash`` describes it; the contact's own is the one that was used.
+    """
     contacts.put(tenant, [contact])
+    names = [clash["name"] for clash in names_taken]
     why = "no contact fitted, so Xero made one"
-    shown = evidence(Candidate(contact, True, why))
+    reason = f"{why}; taken: {' and '.join(names)}" if names else why
+    shown: dict[str, Any] = {"contact": evidence(Candidate(contact, True, why))}
+    if names_taken:
+        shown["names_taken"] = list(names_taken)
     rule, contact_id = MatchRule.CREATED, contact.contact_id
-    if not contacts.link(tenant, member_id, contact_id, rule, {"contact": shown}, now):
+    if not contacts.link(tenant, member_id, contact_id, rule, shown, now):
         reason = "the contact with its number is another member's"
-        _hold_all(tenant, member_id, reason, now)
+        _refuse(tenant, member_id, reason, now)
         return
     contact_decisions.note(
         tenant,
@@ -176,7 +193,8 @@ def created(tenant: str, member_id: str, contact: MirrorContact, now: datetime) 
         now,
         contact_id=contact_id,
         rule=rule,
-        reason=why,
+        reason=reason,
+        candidates=_holders(names_taken),
     )
     go_on(tenant, member_id, Known(contact_id), now)
 
@@ -201,22 +219,89 @@ def hold(invoice: Invoice, cause: str, reason: str, now: datetime) -> None:
 
 def refused_by_xero(tenant: str, member: Member, reason: str, now: datetime) -> None:
     """Xero will not have this contact: its invoices wait for a person."""
-    _hold_all(tenant, member.id, f"Xero refuses it: {reason}", now)
+    _refuse(tenant, member.id, f"Xero refuses it: {reason}", now)
 
 
-def _hold_all(tenant: str, member_id: str, reason: str, now: datetime) -> None:
-    """Whatever waits for this member's contact waits for a person now."""
-    cause = cause_of(tenant, member_id)
+def name_clash(tenant: str, name: str, reason: str) -> Mapping[str, Any]:
+    """Who has a name that Xero refuses as taken, as far as the mirror knows."""
+    found = _in_use(tenant, name)
+    members = contacts.member_of(tenant, [contact.contact_id for contact in found])
+    held_by = [
+        {
+            **evidence(Candidate(contact, True, f"has the name {name}")),
+            "member_id": members.get(contact.contact_id, ""),
+        }
+        for contact in found
+    ]
+    return {"name": name, "reason": reason, "held_by": held_by}
+
+
+def name_taken(
+    tenant: str, member: Member, clashes: Sequence[Mapping[str, Any]], now: datetime
+) -> None:
+    """Nobody may choose another name for this newcomer: a person decides."""
+    names = " and ".join(clash["name"] for clash in clashes)
+    reason, holders = f"the name {names} is another contact's", _holders(clashes)
+    problems.open_problem(
+        "contact_name_taken",
+        cause_of(tenant, member.id),
+        f"No contact for member {member.id}: {reason}",
+        now,
+        tenant=tenant,
+        detail={"candidates": holders, "names_taken": list(clashes)},
+    )
+    _hold_all(tenant, member.id, reason, now, holders)
+
+
+def _is_free(tenant: str, refused: Write) -> bool:
+    """Whether a name that was refused as taken is nobody's any more."""
+    wanted = refused.data.get("wanted_names", ())
+    return any(not _in_use(tenant, name) for name in wanted)
+
+
+def _in_use(tenant: str, name: str) -> Sequence[MirrorContact]:
+    """Active contacts of this name; Xero compares names whatever their case."""
+    wanted = plain(name)
+    return [
+        contact
+        for contact in contacts.namesakes(tenant, name)
+        if contact.status == ACTIVE and plain(contact.name) == wanted
+    ]
+
+
+def _holders(clashes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, str]]:
+    return [holder for clash in clashes for holder in clash["held_by"]]
+
+
+def _refuse(tenant: str, member_id: str, reason: str, now: datetime) -> None:
     problems.open_problem(
         "contact_refused",
-        cause,
+        cause_of(tenant, member_id),
         f"No contact for member {member_id}: {reason}",
         now,
         tenant=tenant,
     )
-    contact_decisions.note(tenant, member_id, Decision.QUARANTINED, now, reason=reason)
+    _hold_all(tenant, member_id, reason, now)
+
+
+def _hold_all(
+    tenant: str,
+    member_id: str,
+    reason: str,
+    now: datetime,
+    candidates: Sequence[Mapping[str, str]] = (),
+) -> None:
+    """Whatever waits for this member's contact waits for a person now."""
+    contact_decisions.note(
+        tenant,
+        member_id,
+        Decision.QUARANTINED,
+        now,
+        reason=reason,
+        candidates=candidates,
+    )
     for invoice in _locked(tenant, member_id, InvoiceState.WAITING):
-        hold(invoice, cause, reason, now)
+        hold(invoice, cause_of(tenant, member_id), reason, now)
 
 
 def _locked(tenant: str, member_id: str, state: InvoiceState) -> Iterator[Invoice]:

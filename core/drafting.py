@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from core import answers, contacts, invoice_messages, rebuilding
+from core import adopted, answers, contacts, invoice_messages, rebuilding
 from core.business_days import start_of
 from core.db import inbox, invoices, outbox
 from core.db.database import transaction
@@ -60,15 +60,13 @@ def commit_draft(
         if first is not None and first.asked_by_id == row.id:
             inbox.reopen(row.id, now)  # free, and we ended before its action was said
             return first
+        first = first or adopted.as_a_whole(row, workflow, draft)
+        if first is None:
+            first = _explain_rebuilt(row, workflow, draft, charges, setup, now)
+        elif first.state == InvoiceState.ADOPTED:
+            first = _explain_adopted(first, row, draft, charges, now)
         if first is not None:
             _answer_repeat(row, first, now)
-            return None
-        found = rebuilding.explained_by(row, workflow, draft)
-        if found is not None:
-            for charge in charges:
-                _add_subject(found, charge)
-            rebuilding.complete(found, row, draft, is_emailed=setup.is_emailed, now=now)
-            _answer_repeat(row, found, now)
             return None
         invoice = _add_invoice(row, workflow, draft, total, setup, now)
         for charge in charges:
@@ -114,7 +112,10 @@ def _invoiced_before(charges: Sequence[_Charge], draft: InvoiceDraft) -> Invoice
         return None
     for charge in charges:
         before = standing.get(_key(charge))
-        if before is not None and charge.content_hash != before.content_hash:
+        if before is not None and before.content_hash not in (
+            charge.content_hash,
+            adopted.UNKNOWN_CONTENT,
+        ):
             raise Refused(
                 f"{before.charge} of {before.subject} was invoiced before with other "
                 "content",
@@ -136,6 +137,39 @@ def _key(charge: _Charge) -> tuple[str, str]:
 def _anew(before: InvoiceSubject, draft: InvoiceDraft) -> bool:
     """The earlier invoice is gone, and raising another was asked for."""
     return draft.reissue and InvoiceState(before.invoice.state) in ENDED
+
+
+def _explain_rebuilt(
+    row: Inbox,
+    workflow: str,
+    draft: InvoiceDraft,
+    charges: Sequence[_Charge],
+    setup: Setup,
+    now: datetime,
+) -> Invoice | None:
+    """This message once led to an invoice that a restored database had forgotten."""
+    found = rebuilding.explained_by(row, workflow, draft)
+    if found is not None:
+        for charge in charges:
+            _add_subject(found, charge)
+        rebuilding.complete(found, row, draft, is_emailed=setup.is_emailed, now=now)
+    return found
+
+
+def _explain_adopted(
+    known: Invoice,
+    row: Inbox,
+    draft: InvoiceDraft,
+    charges: Sequence[_Charge],
+    now: datetime,
+) -> Invoice:
+    """What this message asks for was invoiced by others, and adopted."""
+    found = adopted.lock_for(known, draft)
+    invoices.forget_subjects(found.id)
+    for charge in charges:
+        _add_subject(found, charge)
+    adopted.complete(found, row, draft, now)
+    return found
 
 
 def _answer_repeat(row: Inbox, first: Invoice, now: datetime) -> None:
@@ -175,7 +209,7 @@ def _add_subject(invoice: Invoice, charge: _Charge) -> None:
         workflow=invoice.workflow,
         subject=charge.settles.subject,
         charge=charge.settles.charge,
-        round=1 if charge.before is None else charge.before.round + 1,
+        round=_round(invoice, charge.before),
         invoice=invoice,
         member_id=charge.settles.member_id,
         content_hash=charge.content_hash,
@@ -183,6 +217,13 @@ def _add_subject(invoice: Invoice, charge: _Charge) -> None:
     )
     if not added:
         raise VersionMoved(f"{charge.settles.subject} was just invoiced")
+
+
+def _round(invoice: Invoice, before: InvoiceSubject | None) -> int:
+    """The next one, unless it is this invoice that has the last one."""
+    if before is None:
+        return 1
+    return before.round if before.invoice_id == invoice.id else before.round + 1
 
 
 def _give_contact(

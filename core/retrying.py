@@ -86,6 +86,7 @@ def _type_of(problem: Problem) -> str:
 HOLDING = frozenset({"plugin_failed", "message_failed"})
 
 RETRIES: Mapping[str, Callable[[Problem, datetime, Settings], None]] = {
+    "contact_name_taken": _retry_contact,
     "contact_refused": _retry_contact,
     "contact_undecided": _retry_contact,
     "invoice_refused": _retry_invoice,

@@ -45,6 +45,12 @@ def _undo(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
             "too; part of it can't be undone",
             "subject",
         )
+    if state is InvoiceState.ADOPTED:
+        raise Refused(
+            f"invoice {invoice.number} was adopted, and the message that asks for it "
+            "has not come: send that first",
+            "subject",
+        )
     if state is InvoiceState.RAISED:
         return _void(row, invoice, now)
     return _take_back(row, invoice, now)

@@ -89,10 +89,14 @@ class Parts:
         self.closing.callback(thread.join)
         self.closing.callback(stopping.set)
 
-    def make(self) -> None:
-        """Once the books are open."""
+    def make(self, *, is_guest: bool = False) -> None:
+        """Once the books are open.
+
+        Args:
+            is_guest: of a command that runs beside a daemon.
+        """
         settings, clock, metrics = self.settings, self.clock, self.metrics
-        self.redis_url = self.stores.redis_url()
+        self.redis_url = self.stores.redis_url(is_guest=is_guest)
         self.client = client = self._client()
         self.waker = DramatiqWaker(clock, lambda: self.relay.hint.set())
         self.oauth = XeroOAuth(settings.xero)

@@ -8,7 +8,8 @@ from typing import Any
 from peewee import SQL, IntegrityError
 
 from core.contact_matching import MirrorContact
-from core.db.models import Contact, MemberContact, proxy
+from core.db.models import Contact, MemberContact
+from core.db.proxy import proxy
 from core.db.statement import (
     Slot,
     Statement,
@@ -19,7 +20,7 @@ from core.db.statement import (
 )
 from core.errors import VersionMoved
 from core.members import Member
-from core.normalising import email_key, number_key
+from core.normalising import email_key, name_key, number_key
 
 #: Values in one statement.
 _AT_ONCE = 500
@@ -145,10 +146,10 @@ def everything(tenant: str) -> Iterator[MirrorContact]:
         yield _value(row)
 
 
-def namesakes(tenant: str, key: str) -> list[MirrorContact]:
-    """Those of one name. There is no index: only people ask."""
+def namesakes(tenant: str, name: str) -> list[MirrorContact]:
+    """Those of one name. There is no index: few ask."""
     query = Contact.select().where(
-        (Contact.tenant == tenant) & (Contact.name_key == key)
+        (Contact.tenant == tenant) & (Contact.name_key == name_key(name)[:255])
     )
     return [_value(row) for row in query.order_by(Contact.contact_id)]
 
@@ -163,6 +164,12 @@ def _contact(tenant: Slot, contact_id: Slot) -> Any:
     return Contact.select().where(
         (Contact.tenant == tenant) & (Contact.contact_id == contact_id)
     )
+
+
+def find(tenant: str, contact_id: str) -> MirrorContact | None:
+    """None: the mirror has not seen it."""
+    row = _contact.first(tenant=tenant, contact_id=contact_id)
+    return row and _value(row)
 
 
 def updated_at(tenant: str, contact_id: str) -> datetime | None:

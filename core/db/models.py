@@ -163,6 +163,18 @@ class InvoiceSubject(Table):
         indexes = ((("tenant", "workflow", "subject", "charge", "round"), True),)
 
 
+class Adoption(Table):
+    """An invoice that was not raised by us, and by which subject somebody knows it."""
+
+    invoice_id: int
+    invoice = RowField(Invoice, unique=True, on_delete="RESTRICT", backref="adoption")
+    subject = CharField(max_length=255)
+    charge = CharField()
+    was_settled = BooleanField()
+    adopted_at = MomentField()
+    adopted_by = CharField()
+
+
 class Payment(Table):
     """A payment that Xero showed on one of our invoices."""
 
@@ -487,6 +499,7 @@ TABLES: tuple[type[Table], ...] = (
     Inbox,
     Invoice,
     InvoiceSubject,
+    Adoption,
     Payment,
     Outbox,
     Intent,

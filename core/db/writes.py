@@ -351,6 +351,11 @@ def _due_again(write: Slot, due_at: Slot, failures: Slot, data: Slot) -> Any:
     ).where(Write.id == write)
 
 
+def keep(write: Write, data: Any) -> None:
+    """What is to be remembered of it, whatever its state."""
+    Write.update(data=data).where(Write.id == write.id).execute()
+
+
 def due_again(
     write: Write,
     at: datetime,

@@ -176,7 +176,13 @@ def _told(kind: Kind, wish: Wish, told: Counter[str]) -> Iterator[str]:
 # -- the daemon's own books ------------------------------------------------------------
 
 
-_OF_A_PERSON = {"invoice_refused", "email_refused", "void_refused", "contact_refused"}
+_OF_A_PERSON = {
+    "invoice_refused",
+    "email_refused",
+    "void_refused",
+    "contact_refused",
+    "contact_name_taken",
+}
 
 
 def _books(lab: Lab) -> Iterator[str]:
