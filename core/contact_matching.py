@@ -7,9 +7,10 @@ guessed between.
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from core.members import Member
 
@@ -24,7 +25,11 @@ class MatchRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MirrorContact:
-    """A contact as Xero last showed it."""
+    """A contact as Xero last showed it.
+
+    Args:
+        details: what no rule matches by, under the names of ``contact_fields``.
+    """
 
     contact_id: str
     name: str
@@ -34,6 +39,7 @@ class MirrorContact:
     status: str
     merged_to: str | None
     updated_at: datetime | None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name_key(self) -> str:
