@@ -6,13 +6,14 @@ from typing import Any
 
 import structlog
 
-from core import contacts
+from core import contacts, people
 from core.calls import Admit, XeroAnswer
 from core.clock import Clock
+from core.contact_fields import as_xero_has_it, is_empty, said
 from core.db import writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
-from core.members import Address, Member
+from core.members import Member
 from core.messages import canonical
 from core.paging import ARCHIVED_TOO, Place, read_all
 from core.quota import Purpose
@@ -100,7 +101,9 @@ class CreateContacts:
         if not outcome.errors:
             # First, because it waits for whoever has just asked for this contact.
             writes.finish(element, WriteState.DONE)
-            contacts.created(element.tenant, element.key, outcome.record, now)
+            sent, policy = _member(element), self.settings.tenants[element.tenant]
+            contacts.created(element.tenant, sent, outcome.record, now)
+            people.reconcile(element.tenant, sent.id, policy, now)
             log.info("contact.created", member_id=element.key, intent=element.intent_id)
         elif NAME_TAKEN in outcome.errors[0] and "name" not in element.data:
             name = self._other_name(element)
@@ -119,18 +122,9 @@ class CreateContacts:
 
     def _body(self, element: Write) -> dict[str, Any]:
         member = _member(element)
-        body: dict[str, Any] = {
-            "ContactNumber": member.id,
-            "Name": element.data.get("name", member.name),
-            "EmailAddress": member.email,
-        }
-        if member.phone:
-            body["Phones"] = [{"PhoneType": "DEFAULT", "PhoneNumber": member.phone}]
-        if member.address:
-            body["Addresses"] = [_address(member.address)]
-        if member.tax_number:
-            body["TaxNumber"] = member.tax_number
-        return body
+        values = {f: value for f, value in said(member).items() if not is_empty(value)}
+        values["name"] = element.data.get("name", member.name)
+        return {"ContactNumber": member.id, **as_xero_has_it(values)}
 
     def _other_name(self, element: Write) -> str:
         """The newcomer's name where Xero has another contact of the same name."""
@@ -145,16 +139,3 @@ def _outcome(raw: Mapping[str, Any]) -> Outcome:
 
 def _member(element: Write) -> Member:
     return Member.model_validate(element.data["member"])
-
-
-def _address(address: Address) -> dict[str, str]:
-    parts = {
-        "AddressType": "STREET",
-        "AddressLine1": address.line1,
-        "AddressLine2": address.line2,
-        "City": address.city,
-        "Region": address.region,
-        "PostalCode": address.postal_code,
-        "Country": address.country,
-    }
-    return {name: value for name, value in parts.items() if value}

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from core import answers, contacts, invoice_messages, rebuilding
+from core import answers, contacts, invoice_messages, people, rebuilding
 from core.business_days import start_of
 from core.db import inbox, invoices, outbox
 from core.db.database import transaction
@@ -16,13 +15,15 @@ from core.db.models import Inbox, Invoice, InvoiceSubject
 from core.drafts import InvoiceDraft, Settles, draft_data, line_data, total_of
 from core.errors import Refused, VersionMoved
 from core.messages import hash_of
+from core.people import Said
+from core.settings import TenantSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What the tenant and its workflow's settings contribute to a draft."""
 
-    zone: ZoneInfo
+    policy: TenantSettings
     rates: Mapping[str, Decimal]
     accounts: set[str]
     is_emailed: bool = True  # whether this workflow's invoices are
@@ -38,7 +39,12 @@ class _Charge:
 
 
 def commit_draft(
-    row: Inbox, workflow: str, draft: InvoiceDraft, setup: Setup, now: datetime
+    row: Inbox,
+    workflow: str,
+    draft: InvoiceDraft,
+    setup: Setup,
+    said: Said,
+    now: datetime,
 ) -> Invoice | None:
     """Write the invoice and the answer; a repeat is answered with the first invoice.
 
@@ -54,6 +60,7 @@ def commit_draft(
     with transaction():
         if not inbox.finish(row.id, InboxState.DONE):
             return None
+        people.hear_all(row.tenant, said, setup.policy, now)
         charges = [_charge(row.tenant, workflow, draft, s) for s in draft.settles]
         first = _invoiced_before(charges, draft)
         if first is not None and first.asked_by_id == row.id:
@@ -75,7 +82,7 @@ def commit_draft(
         if total == 0:
             inbox.reopen(row.id, now)  # done with its action, in ``settle_free``
             return invoice
-        _give_contact(invoice, draft, now)
+        _give_contact(invoice, draft, setup.policy, now)
     return None
 
 
@@ -162,7 +169,7 @@ def _add_invoice(
         currency=draft.currency,
         total=total,
         due_on=draft.due_on,
-        raise_at=draft.raise_on and start_of(draft.raise_on, setup.zone),
+        raise_at=draft.raise_on and start_of(draft.raise_on, setup.policy.zone_info),
         asked_by=row,
         created_at=now,
     )
@@ -184,8 +191,10 @@ def _add_subject(invoice: Invoice, charge: _Charge) -> None:
         raise VersionMoved(f"{charge.settles.subject} was just invoiced")
 
 
-def _give_contact(invoice: Invoice, draft: InvoiceDraft, now: datetime) -> None:
-    resolution = contacts.resolve(invoice.tenant, draft.payer, now)
+def _give_contact(
+    invoice: Invoice, draft: InvoiceDraft, policy: TenantSettings, now: datetime
+) -> None:
+    resolution = contacts.resolve(invoice.tenant, draft.payer, policy, now)
     match resolution:
         case contacts.Known(contact_id):
             contacts.make_ready(invoice, contact_id, now)

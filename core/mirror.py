@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from core import contacts as deciding
+from core import contact_changes
 from core.calls import Door
 from core.clock import Clock
 from core.db import contacts, lanes, reference
@@ -48,16 +48,23 @@ class MirrorLane:
             if not loaded:
                 reference.put_reference(tenant, LOADED, True, started)
             lanes.schedule(tenant, LaneName.MIRROR, started + every, ran_from=started)
-            deciding.release_decided(tenant, self.clock.now())
         return False
 
     def next_due(self, tenant: str) -> datetime | None:
         return lanes.due_at(tenant, LaneName.MIRROR)
 
     def _apply(self, tenant: str, page: Page) -> None:
-        """The cursor moves only after its page is in the books."""
+        """The cursor moves only after its page is in the books, with what follows."""
+        seen = [contact(raw) for raw in page.rows]
         with transaction():
-            contacts.put(tenant, [contact(raw) for raw in page.rows])
+            contacts.put(tenant, seen)
+        contact_changes.noticed(
+            tenant,
+            [one.contact_id for one in seen],
+            self.settings.tenants[tenant],
+            self.clock.now(),
+        )
+        with transaction():
             if page.after is not None and page.after.since is not None:
                 reference.move_cursor(tenant, CURSOR, page.after.since)
         newest = moment(page.rows[-1].get("UpdatedDateUTC")) if page.rows else None

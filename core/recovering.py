@@ -27,6 +27,7 @@ from core.db.writes import WriteState
 from core.errors import XeroWait
 from core.facts import GONE, XeroInvoice
 from core.invoice_writes import RaiseInvoices
+from core.members import Member
 from core.paging import ARCHIVED_TOO, Page, Place, read_all
 from core.quota import Purpose
 from core.registry import PluginFailed, Registry
@@ -128,7 +129,8 @@ class Recovery:
         write = writes.pending(tenant, LaneName.CONTACTS, number) if number else None
         if write is not None and contact.status == "ACTIVE":
             writes.finish(write, WriteState.DONE, "recovered")
-            deciding.created(tenant, number, contact, self.clock.now())
+            sent = Member.model_validate(write.data["member"])
+            deciding.created(tenant, sent, contact, self.clock.now())
             summary.contacts_settled += 1
 
     # -- invoices --------------------------------------------------------------------

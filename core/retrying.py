@@ -8,14 +8,18 @@ from core.db import inbox, invoices, problems, writes
 from core.db.invoices import InvoiceState
 from core.db.models import Inbox, Problem
 from core.errors import SettledError
+from core.settings import TenantSettings
 from core.waking import LaneName
+
+#: By alias: a contact that is decided anew is compared by its tenant's settings.
+Tenants = Mapping[str, TenantSettings]
 
 
 class NothingToRetry(SettledError):
     """There is nothing here that trying again would change."""
 
 
-def retry_problem(problem: Problem, now: datetime) -> None:
+def retry_problem(problem: Problem, tenants: Tenants, now: datetime) -> None:
     """Make due again what the problem has stopped, and close it.
 
     What is not mended is met again, and its problem opened again.
@@ -27,7 +31,7 @@ def retry_problem(problem: Problem, now: datetime) -> None:
     if retry is None:
         raise NothingToRetry(f"{problem.kind}: there is nothing to be tried again")
     problems.close_problem(problem.cause, now)
-    retry(problem, now)
+    retry(problem, tenants, now)
 
 
 def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
@@ -39,12 +43,18 @@ def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
             problems.close_problem(problem.cause, now)
 
 
-def _retry_contact(problem: Problem, now: datetime) -> None:
+def _retry_contact(problem: Problem, tenants: Tenants, now: datetime) -> None:
     _, tenant, member_id = problem.cause.split(":", 2)
-    contacts.retry(tenant, member_id, now)
+    contacts.retry(tenant, member_id, tenants[tenant], now)
 
 
-def _retry_invoice(problem: Problem, now: datetime) -> None:
+def _retry_update(problem: Problem, tenants: Tenants, now: datetime) -> None:
+    _, tenant, member_id = problem.cause.split(":", 2)
+    if not writes.ask_again(tenant, LaneName.CONTACT_UPDATES, member_id, now):
+        raise NothingToRetry(f"the update of {member_id} is not refused any more")
+
+
+def _retry_invoice(problem: Problem, tenants: Tenants, now: datetime) -> None:
     invoice = invoices.lock(_id_of(problem))
     if invoice.state != InvoiceState.REFUSED:
         raise NothingToRetry(f"{invoice.reference} is {invoice.state}")
@@ -52,11 +62,11 @@ def _retry_invoice(problem: Problem, now: datetime) -> None:
     writes.ask_again(invoice.tenant, LaneName.INVOICES, str(invoice.id), now)
 
 
-def _retry_email(problem: Problem, now: datetime) -> None:
+def _retry_email(problem: Problem, tenants: Tenants, now: datetime) -> None:
     _ask_again(problem, LaneName.EMAILS, now)
 
 
-def _retry_void(problem: Problem, now: datetime) -> None:
+def _retry_void(problem: Problem, tenants: Tenants, now: datetime) -> None:
     _ask_again(problem, LaneName.VOIDS, now)
 
 
@@ -66,7 +76,7 @@ def _ask_again(problem: Problem, lane: LaneName, now: datetime) -> None:
         raise NothingToRetry(f"{invoice.number} is not refused any more")
 
 
-def _retry_held(problem: Problem, now: datetime) -> None:
+def _retry_held(problem: Problem, tenants: Tenants, now: datetime) -> None:
     rows = [row for row in inbox.held() if row.type == _type_of(problem)]
     retry_messages([row for row in rows if not inbox.is_overtaken(row)], now)
 
@@ -83,9 +93,10 @@ def _type_of(problem: Problem) -> str:
 #: Kinds of problem that hold every message of a type.
 HOLDING = frozenset({"plugin_failed", "message_failed"})
 
-RETRIES: Mapping[str, Callable[[Problem, datetime], None]] = {
+RETRIES: Mapping[str, Callable[[Problem, Tenants, datetime], None]] = {
     "contact_refused": _retry_contact,
     "contact_undecided": _retry_contact,
+    "contact_update_refused": _retry_update,
     "invoice_refused": _retry_invoice,
     "email_refused": _retry_email,
     "void_refused": _retry_void,

@@ -314,6 +314,30 @@ def retry_messages(
     click.echo(f"{count} to be handled")
 
 
+@cli.group()
+def contacts() -> None:
+    """What the platform and Xero say of members."""
+
+
+@contacts.command("conflicts")
+@click.option("--member", "member_id", help="Only those of this member.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@config_option
+def list_conflicts(member_id: str | None, as_json: bool, config: Path | None) -> None:
+    """List the edits that were overruled: the platform's or Xero's, and by whom."""
+    from settled.conflicts import overruled_edits
+
+    found = overruled_edits(load_settings(config), member_id)
+    if as_json:
+        click.echo(json.dumps([edit.as_data() for edit in found], ensure_ascii=False))
+        return
+    columns = ("when", "member", "field", "agreed", "platform", "Xero", "holds")
+    table = Table(*columns, box=None)
+    for edit in found:
+        table.add_row(*edit.cells())
+    _print(table if found else "none")
+
+
 @cli.command()
 @config_option
 def accounts(config: Path | None) -> None:

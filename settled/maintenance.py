@@ -147,7 +147,8 @@ def retry_problem_of(settings: Settings, cause: str) -> None:
         by_cause = {problem.cause: problem for problem in problems.open_problems()}
         if cause not in by_cause:
             raise SettingsInvalid(cause, "no open problem has this cause")
-        retrying.retry_problem(by_cause[cause], SystemClock().now())
+        now = SystemClock().now()
+        retrying.retry_problem(by_cause[cause], settings.tenants, now)
     log.warning("problem.retried", cause=cause, by=getpass.getuser())
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from peewee import EXCLUDED
+
 from core.contact_matching import MirrorContact
 from core.db.models import Contact, MemberContact
 from core.db.statement import Slot, insert_once, statement
@@ -22,6 +24,7 @@ def _put(
     status: Slot,
     merged_to: Slot,
     updated_at: Slot,
+    details: Slot,
 ) -> Any:
     shown = {
         Contact.name: name,
@@ -33,14 +36,21 @@ def _put(
         Contact.status: status,
         Contact.merged_to: merged_to,
         Contact.updated_at: updated_at,
+        Contact.details: details,
     }
+    # An answer that was on its way while a later one was stored is older news.
+    is_older = Contact.updated_at > EXCLUDED.updated_at
     return Contact.insert(
         {Contact.tenant: tenant, Contact.contact_id: contact_id, **shown}
-    ).on_conflict(conflict_target=[Contact.tenant, Contact.contact_id], update=shown)
+    ).on_conflict(
+        conflict_target=[Contact.tenant, Contact.contact_id],
+        update=shown,
+        where=Contact.updated_at.is_null() | EXCLUDED.updated_at.is_null() | ~is_older,
+    )
 
 
 def put(tenant: str, contacts: Iterable[MirrorContact]) -> None:
-    """Add or replace contacts of the mirror."""
+    """Add or replace contacts of the mirror; one that is older than ours is not."""
     for contact in contacts:
         _put.first(
             tenant=tenant,
@@ -54,7 +64,30 @@ def put(tenant: str, contacts: Iterable[MirrorContact]) -> None:
             status=contact.status,
             merged_to=contact.merged_to,
             updated_at=contact.updated_at,
+            details=dict(contact.details),
         )
+
+
+def get(tenant: str, contact_id: str) -> MirrorContact | None:
+    row = _contact.first(tenant=tenant, contact_id=contact_id)
+    return row and _value(row)
+
+
+def merged_away(tenant: str) -> dict[str, str]:
+    """Members whose contact Xero has merged into another one, and that contact."""
+    rows = (
+        MemberContact.select(MemberContact.member_id, MemberContact.contact_id)
+        .join(
+            Contact,
+            on=(
+                (Contact.tenant == MemberContact.tenant)
+                & (Contact.contact_id == MemberContact.contact_id)
+            ),
+        )
+        .where((MemberContact.tenant == tenant) & Contact.merged_to.is_null(False))
+        .order_by(MemberContact.member_id)
+    )
+    return {row.member_id: row.contact_id for row in rows}
 
 
 def candidates(
@@ -138,6 +171,24 @@ def link(
     return link_of(tenant, member_id) == contact_id
 
 
+def move_link(tenant: str, member_id: str, to: str, rule: str, now: datetime) -> None:
+    """The member is another contact from now on; what was before stays as evidence.
+
+    Raises:
+        IntegrityError: that contact is another member's.
+    """
+    row = _link_of.one(tenant=tenant, member_id=member_id)
+    history = row.evidence.pop("history", [])
+    was = {"contact_id": row.contact_id, "rule": row.rule, "evidence": row.evidence}
+    until = {"decided_at": row.decided_at.isoformat(), "until": now.isoformat()}
+    MemberContact.update(
+        contact_id=to,
+        rule=rule,
+        decided_at=now,
+        evidence={"history": [*history, {**was, **until}]},
+    ).where(MemberContact.id == row.id).execute()
+
+
 def links(tenant: str) -> list[MemberContact]:
     return list(MemberContact.select().where(MemberContact.tenant == tenant))
 
@@ -152,4 +203,5 @@ def _value(row: Contact) -> MirrorContact:
         status=row.status,
         merged_to=row.merged_to,
         updated_at=row.updated_at,
+        details=row.details,
     )

@@ -206,6 +206,17 @@ def held_payers(tenant: str) -> list[Invoice]:
     return list(by_payer.values())
 
 
+@statement
+def _held(tenant: Slot) -> Any:
+    is_held = (Invoice.tenant == tenant) & (Invoice.state == InvoiceState.HELD)
+    return Invoice.select().where(is_held).limit(1)
+
+
+def is_any_held(tenant: str) -> bool:
+    """Whether any invoice waits for a person."""
+    return _held.first(tenant=tenant) is not None
+
+
 @cache
 def _change_of(columns: tuple[str, ...]) -> Statement:
     """UPDATE of these columns, on condition that the version has not moved."""

@@ -17,7 +17,7 @@ def retry(world: World, kind: str) -> None:
     """As ``settled problems retry`` does it."""
     (problem,) = problems.open_problems(kind)
     with transaction():
-        retry_problem(problem, world.clock.now())
+        retry_problem(problem, world.settings.tenants, world.clock.now())
 
 
 def test_held_messages_are_handled_when_the_plugin_is_mended(

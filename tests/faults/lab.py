@@ -25,6 +25,8 @@ from bus.quota import RedisQuotaCounter
 from bus.relay import EVERYBODY, LANE, Relay
 from core import mirror, reference_data
 from core.accepting import Door as MessageDoor
+from core.contact_reading import ContactReadsLane
+from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
 from core.db import lanes, processes, reference
 from core.db.database import migrate, transaction
@@ -141,6 +143,7 @@ class Process:
         )
         writes = (
             CreateContacts(settings, self.turns, clock),
+            UpdateContacts(settings, self.turns, clock),
             RaiseInvoices(settings, lab.tables, self.turns, clock),
             EmailInvoices(settings, self.turns, clock),
             VoidInvoices(settler, clock),
@@ -148,6 +151,7 @@ class Process:
         works: dict[LaneName, LaneWork] = {
             LaneName.REFERENCE: ReferenceLane(settings, door, clock),
             LaneName.MIRROR: MirrorLane(settings, door, clock),
+            LaneName.CONTACT_READS: ContactReadsLane(settings, door, self.turns, clock),
             LaneName.READS: ReadsLane(door, settler, clock),
             LaneName.SWEEP: SweepLane(settings, door, settler, clock),
             **{LaneName(w.name): WriteLane(w, door, clock, name) for w in writes},
@@ -386,6 +390,7 @@ SELECT min(moment) FROM (
     UNION ALL SELECT min(woken_at) + 10000000 FROM inbox
         WHERE state = 'accepted' AND woken_at + 10000000 > ?1
     UNION ALL SELECT min(due_at) FROM invoice_read WHERE due_at > ?1
+    UNION ALL SELECT min(due_at) FROM contact_read WHERE due_at > ?1
     UNION ALL SELECT min(woken_at) + 10000000 FROM lane WHERE woken_at + 10000000 > ?1
     UNION ALL SELECT min(parked_until) FROM lane WHERE parked_until > ?1
     UNION ALL SELECT min(due_at) FROM lane WHERE due_at > ?1
@@ -398,6 +403,7 @@ SELECT EXISTS (SELECT 1 FROM write WHERE state IN ('due', 'claimed'))
     OR EXISTS (SELECT 1 FROM inbox WHERE state = 'accepted')
     OR EXISTS (SELECT 1 FROM outbox WHERE stream_id IS NULL)
     OR EXISTS (SELECT 1 FROM invoice_read)
+    OR EXISTS (SELECT 1 FROM contact_read)
 """
 
 

@@ -169,12 +169,12 @@ def _answered_first(lane: ReadsLane, tenant: str, asked: Any, answer: Any) -> No
 _apply = ReadsLane._apply
 
 
-def _finish_apart(row: Any, workflow: Any, draft: Any, setup: Any, now: Any) -> Any:
+def _finish_apart(row: Any, *asked: Any) -> Any:
     """The message is done in one transaction and its invoice written in the next."""
     with transaction():
         inbox.finish(row.id, InboxState.DONE)
     with transaction(), patch.object(inbox, "finish", lambda *_: True):
-        return _commit_draft(row, workflow, draft, setup, now)
+        return _commit_draft(row, *asked)
 
 
 _commit_draft = drafting.commit_draft

@@ -34,7 +34,7 @@ BOUNDARIES = {
     Kind.VOIDS: (36, 20),
     Kind.READS: (20, 16),
     Kind.TOKEN: (40, 16),
-    Kind.LIFE: (48, 18),
+    Kind.LIFE: (54, 18),
 }
 
 #: A second fault comes within so many commits or commands after the first.
