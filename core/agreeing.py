@@ -11,7 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from core.contact_fields import is_empty, same
+from core.contact_fields import SHARED, is_empty, same
+
+#: Values that a platform which never answers may still hold.
+REMEMBERED = 10
 
 
 class Side(StrEnum):
@@ -36,7 +39,8 @@ class Field:
         said_at: the ``time`` of the message that said so, and its row: a later row
             decides between messages of one time.
         before: what it may still hold, because it was told of Xero's only at
-            ``told_at``: what it said, and what it was told since.
+            ``told_at`` and in the message ``told_by``: what it said, and what it was
+            told since.
         is_overruled: the last of these was overruled.
         seen: what Xero showed when both sides were last compared.
         agreed: what both last held, each in its own spelling.
@@ -48,6 +52,7 @@ class Field:
     said_by: int = 0
     before: Sequence[Any] = ()
     told_at: datetime | None = None
+    told_by: str = ""
     is_overruled: bool = False
     seen: Any = None
     agreed: Any = None
@@ -106,11 +111,13 @@ def hear(
     said: tuple[datetime, int],
     now: datetime,
     winner: Side,
+    read_at: datetime | None = None,
 ) -> Step:
     """The platform says a value, in a message of this time and row.
 
-    A message that is older than what was heard already changes nothing. One that is
-    older than what the platform was told could not know of it.
+    A message that is older than what was heard already changes nothing. One from before
+    the platform had read (``read_at``) what it was told last does not know of it: the
+    old value in it is no edit.
     """
     at, row = said
     if held.said_at is not None and said <= (held.said_at, held.said_by):
@@ -118,14 +125,16 @@ def hear(
     heard = replace(held, said_at=at, said_by=row)
     if held.told_at is None:
         return Step(replace(heard, said=value))
-    knows = at > held.told_at
+    knows = read_at is not None and at > read_at
     if same(name, value, held.said):
         return Step(_forgetting(heard) if knows else heard)
     is_what_it_was = any(same(name, value, before) for before in held.before)
     if knows and not is_what_it_was:
         return Step(replace(_forgetting(heard), said=value))
     if is_what_it_was and not knows:
-        return Step(heard)
+        # If it was meant after all, both sides must not go on apart.
+        told = Told(name, value, held.said, Outcome.CHANGED)
+        return Step(heard, told=told if at > held.told_at else None)
     step = _at_odds(name, heard, value, held.seen, now, winner)
     # Who insists on what was overruled is told so again; it is no other edit.
     is_known = is_what_it_was and held.is_overruled and winner is Side.XERO
@@ -135,7 +144,7 @@ def hear(
 def compare(name: str, held: Field, value: Any, now: datetime, winner: Side) -> Step:
     """Xero shows a value: what each side has changed since they were last compared."""
     if held.said is None:
-        return _without_the_platform(name, held, value)
+        return _without_the_platform(name, held, value, now)
     if same(name, held.said, value):
         return Step(replace(held, seen=value, agreed=held.said, is_due=False))
     if held.agreed is None and not held.is_due:
@@ -167,15 +176,17 @@ def of_another_contact(held: Field) -> Field:
 
 def _forgetting(held: Field) -> Field:
     """The platform knows what it was told."""
-    return replace(held, before=(), told_at=None, is_overruled=False)
+    return replace(held, before=(), told_at=None, told_by="", is_overruled=False)
 
 
-def _without_the_platform(name: str, held: Field, value: Any) -> Step:
+def _without_the_platform(name: str, held: Field, value: Any, now: datetime) -> Step:
     """The platform never said any: what changes in Xero is news for it."""
-    after = Step(replace(held, seen=value))
     if held.seen is None or same(name, value, held.seen):
-        return after
-    return replace(after, told=Told(name, held.seen, value, Outcome.CHANGED))
+        return Step(replace(held, seen=value))
+    told = Told(name, held.seen, value, Outcome.CHANGED)
+    if name not in SHARED:
+        return Step(replace(held, seen=value), told=told)
+    return Step(_telling(held, held.seen, value, now), told=told)
 
 
 def _first(name: str, held: Field, value: Any, now: datetime, winner: Side) -> Step:
@@ -214,7 +225,7 @@ def _telling(held: Field, before: Any, value: Any, now: datetime) -> Field:
     return replace(
         held,
         said=value,
-        before=[*held.before, before],
+        before=[*held.before, before][-REMEMBERED:],
         told_at=now,
         is_overruled=False,
         seen=value,

@@ -119,7 +119,7 @@ class Handler:
         envelope = Envelope.model_validate(json.loads(row.body))
         if envelope.type == MEMBER_UPDATED:
             data = validated(MemberUpdated, envelope.data)
-            said = Said(row, envelope.time, [data.member])
+            said = Said(row, envelope.time, [data.member], self.settings.bus.groups[0])
             policy = self.settings.tenants[row.tenant]
             member_updates.commit_update(said, policy, self.clock.now())
             return [LaneName.CONTACT_READS]
@@ -136,7 +136,9 @@ class Handler:
         decision = self._decide(
             row.tenant, workflow, rule, envelope, data, surroundings
         )
-        said = Said(row, envelope.time, list(named_in(data)))
+        said = Said(
+            row, envelope.time, list(named_in(data)), self.settings.bus.groups[0]
+        )
         setup, now = surroundings.setup, self.clock.now()
         if isinstance(decision, Undo):
             undoing.commit_undo(row, workflow.name, decision, said, setup.policy, now)

@@ -6,7 +6,7 @@ then the member's profile.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any
@@ -17,7 +17,16 @@ from core import agreeing, answers, contact_messages
 from core.agreeing import Field, Outcome, Step, Told
 from core.contact_fields import SHARED, is_empty, said, shown
 from core.contact_matching import MirrorContact
-from core.db import contact_reads, contacts, inbox, outbox, problems, profiles, writes
+from core.db import (
+    contact_reads,
+    contacts,
+    inbox,
+    outbox,
+    positions,
+    problems,
+    profiles,
+    writes,
+)
 from core.db.models import Inbox, MemberProfile, Write
 from core.db.writes import WriteState
 from core.members import Member
@@ -39,11 +48,17 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a message says of people: its row, the ``time`` that it bears, and who."""
+    """What a message says of people.
+
+    Args:
+        at: the ``time`` that it bears.
+        reader: the platform's group: what it has acknowledged it has read.
+    """
 
     row: Inbox
     at: datetime
     members: Sequence[Member]
+    reader: str
 
 
 # -- hearing ---------------------------------------------------------------------------
@@ -60,13 +75,28 @@ def hear(
     steps: list[Step] = []
     for name, value in said(member).items():
         before = held.get(name, Field())
-        step = agreeing.hear(name, before, value, order, now, policy.winner(name))
+        step = agreeing.hear(
+            name,
+            before,
+            value,
+            order,
+            now,
+            policy.winner(name),
+            read_at=_read_at(by.reader, before),
+        )
         held[name] = step.field
         if step.field != before:
             steps.append(step)
+    _tell(profile, held, steps, _version(tenant, profile), now, by.row)
     profiles.save(profile, held)
-    _tell(tenant, profile, steps, _version(tenant, profile), now, by.row)
     return steps
+
+
+def _read_at(reader: str, held: Field) -> datetime | None:
+    """When the platform had read what it was told last of this field."""
+    if held.told_at is None:
+        return None
+    return positions.acknowledged_at(reader, held.told_by)
 
 
 def hear_all(tenant: str, by: Said, policy: TenantSettings, now: datetime) -> None:
@@ -171,28 +201,34 @@ def _compare(
             step = agreeing.compare(name, before, value, now, winner)
             held[name] = step.field
             steps.append(step)
-    _tell(tenant, profile, steps, contact.updated_at, now, None)
+    _tell(profile, held, steps, contact.updated_at, now, None)
     return _values_due(held) if contact.status == ACTIVE else {}
 
 
 def _tell(
-    tenant: str,
     profile: MemberProfile,
-    steps: list[Step],
+    held: dict[str, Field],
+    steps: Sequence[Step],
     version: datetime | None,
     now: datetime,
-    answers_to: Inbox | None,
+    asked: Inbox | None,
 ) -> None:
-    member_id, contact_id = profile.member_id, profile.contact_id or ""
+    """Keep what was overruled, and tell the platform what holds."""
+    tenant, member_id = profile.tenant, profile.member_id
+    contact_id = profile.contact_id or ""
     for step in steps:
         if step.edit is not None:
             profiles.add_edit(tenant, member_id, contact_id, step.edit, now)
     told = [step.told for step in steps if step.told is not None]
-    if told:
-        message = contact_messages.changed(
-            tenant, member_id, contact_id, version, told, answers_to
-        )
-        outbox.say([message], tenant=tenant, at=now)
+    if not told:
+        return
+    message = contact_messages.changed(
+        tenant, member_id, contact_id, version, told, asked
+    )
+    outbox.say([message], tenant=tenant, at=now)
+    for one in told:
+        if one.field in held and held[one.field].told_at is not None:
+            held[one.field] = replace(held[one.field], told_by=message.id)
 
 
 # -- what follows ----------------------------------------------------------------------

@@ -38,13 +38,18 @@ class Email:
         self.row = 0
         self.steps: list[Step] = []
         self.minutes: list[float] = []
+        self.read = 0
+        self.reads_at_once = True
 
     def platform_says(self, value: Any, minute: float | None = None) -> "Email":
         self.row += 1
         self.minute += 1
         said = (at(self.minute if minute is None else minute), self.row)
-        now = at(self.minute)
-        return self._take(hear("email", self.field, value, said, now, self.winner))
+        now, read_at = at(self.minute), None
+        if self.reads_at_once or not any(s.told for s in self.steps[self.read :]):
+            read_at = self.field.told_at
+        step = hear("email", self.field, value, said, now, self.winner, read_at)
+        return self._take(step)
 
     def xero_shows(self, value: Any) -> "Email":
         self.minute += 1
@@ -159,6 +164,15 @@ def test_a_message_that_could_not_know_of_xeros_edit_changes_nothing() -> None:
     assert email.overruled == []
 
 
+def test_a_platform_that_has_not_read_yet_does_not_insist() -> None:
+    email = agreed()
+    email.reads_at_once = False
+    email.xero_shows("x@x.org").platform_says("a@x.org")
+    assert (email.field.said, email.overruled) == ("x@x.org", [])
+    # Told once more, should it have been meant after all.
+    assert email.told == [("a@x.org", "x@x.org", Outcome.CHANGED)] * 2
+
+
 # -- both sides ------------------------------------------------------------------------
 
 
@@ -236,6 +250,11 @@ def test_what_the_platform_never_said_is_told_when_it_changes() -> None:
     email = Email().xero_shows("").xero_shows("x@x.org")
     assert email.told == [("", "x@x.org", Outcome.CHANGED)]
     email.platform_says("p@x.org").xero_shows("x@x.org")
+    assert (email.field.is_due, email.overruled) == (True, [])
+
+
+def test_what_the_platform_says_for_the_first_time_meets_what_xero_has() -> None:
+    email = Email().xero_shows("x@x.org").platform_says("p@x.org").xero_shows("x@x.org")
     assert email.overruled == [(None, "p@x.org", "x@x.org", PLATFORM)]
 
 
@@ -262,21 +281,22 @@ def test_after_any_history_both_sides_are_brought_together_and_rest(
 ) -> None:
     """A platform that takes over what it is told, unless it has edited it since."""
     email = Email(winner)
-    platform, xero, read, edited = "a", "a", 0, 1.0
+    email.reads_at_once = False
+    platform, xero, edited = "a", "a", 1.0
     email.platform_says(platform).xero_shows(xero)
 
     def sync() -> int:
-        nonlocal platform, xero, read
+        nonlocal platform, xero
         calls = 0
         email.xero_shows(xero)
         if email.field.is_due:
             xero, calls = email.field.said, 1
             email.update_lands().xero_shows(xero)
         heard = list(zip(email.steps, email.minutes, strict=True))
-        for step, minute in heard[read:]:
+        for step, minute in heard[email.read :]:
             if step.told is not None and minute >= edited:
                 platform = step.told.new
-        read = len(email.steps)
+        email.read = len(email.steps)
         return calls
 
     for side, value in events:

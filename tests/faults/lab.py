@@ -185,7 +185,12 @@ class State:
 class Lab:
     """The whole, kept for many scenarios."""
 
-    def __init__(self, redis_socket: str, folder: Path) -> None:
+    def __init__(
+        self,
+        redis_socket: str,
+        folder: Path,
+        tenant: Mapping[str, Any] | None = None,
+    ) -> None:
         self.life = Life()
         self.clock = LabClock()
         self.service = XeroService(
@@ -201,7 +206,8 @@ class Lab:
         self.redis.life = self.life
         self.redis.flushall()
         self.registry = Registry.installed()
-        self.settings = settings_from(_settings(self.service.app, folder))
+        values = _settings(self.service.app, folder)
+        self.settings = settings_from({**values, "tenants": {"main": tenant or {}}})
         self._tables = {
             is_mailed: _tables(self.settings, self.registry, is_mailed)
             for is_mailed in (True, False)
@@ -277,6 +283,13 @@ class Lab:
                 return
             if not has_worked:
                 self._move_on()
+        raise Endless(f"{MOST_ROUNDS} rounds, and no end")
+
+    def work(self) -> None:
+        """Until nobody has anything to do at this moment; no time passes."""
+        for _ in range(MOST_ROUNDS):
+            if not self._round():
+                return
         raise Endless(f"{MOST_ROUNDS} rounds, and no end")
 
     def _round(self) -> bool:
