@@ -20,11 +20,14 @@ from core.messages import canonical
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName, Waker
-from core.writing import ABSENT, Outcome, Prepared
+from core.writing import ABSENT, HALVE, TRIES, Outcome, Prepared
 from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
 
 log = structlog.get_logger()
+
+#: A look-up's answer for a contact that is there and does not show what was sent.
+NOT_THERE = "the update is not in Xero"
 
 
 class UpdateContacts:
@@ -71,18 +74,25 @@ class UpdateContacts:
         with admit() as slot:
             answer = slot.send(read_of("look_up_contact_updates", ids))
         by_id = _by_id(answer)
-        return {
+        found = {
             element.id: _if_landed(element, by_id.get(element.data["contact_id"]))
             for element in elements
         }
+        if intent.reason.startswith(HALVE):
+            # Nothing was done, nor said of any one of them: they come back in halves.
+            return {i: ABSENT if o.errors else o for i, o in found.items()}
+        return found
 
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
-        tenant, member_id = element.tenant, element.key
         if not outcome.errors:
             # First, because it waits for whoever has just asked for this update.
             writes.finish(element, WriteState.DONE)
             self._landed(element, outcome.record, now)
-            log.info("contact.updated", member_id=member_id, intent=element.intent_id)
+            log.info("contact.updated", member_id=element.key, intent=element.intent_id)
+        elif outcome.errors == (NOT_THERE,) and element.tries + 1 < TRIES:
+            writes.due_again(element, now, failed=True)
+            self._weigh_anew(element, outcome.record, now)
+            return
         elif NAME_TAKEN in outcome.errors[0] and "name" not in element.data:
             name = self._other_name(element)
             writes.due_again(element, now, data={**element.data, "name": name})
@@ -90,8 +100,9 @@ class UpdateContacts:
         else:
             reason = "; ".join(outcome.errors)
             writes.finish(element, WriteState.REFUSED, reason)
-            people.refused(tenant, member_id, reason, now)
-        contacts.go_on(tenant, member_id, self.settings.tenants[tenant], now)
+            people.refused(element.tenant, element.key, reason, now)
+        policy = self.settings.tenants[element.tenant]
+        contacts.go_on(element.tenant, element.key, policy, now)
 
     def recorded(
         self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
@@ -109,6 +120,14 @@ class UpdateContacts:
         people.landed(tenant, member_id, element.data["fields"], contact)
         policy = self.settings.tenants[tenant]
         people.reconcile(tenant, member_id, policy, now, is_fresh=True)
+
+    def _weigh_anew(
+        self, element: Write, contact: MirrorContact, now: datetime
+    ) -> None:
+        """It is not in Xero, or somebody has edited it there since: they may win."""
+        mirror.put(element.tenant, [contact])
+        policy = self.settings.tenants[element.tenant]
+        people.reconcile(element.tenant, element.key, policy, now, is_fresh=True)
 
     def _other_name(self, element: Write) -> str:
         """As for a newcomer: another active contact has the name."""
@@ -163,4 +182,5 @@ def _if_landed(element: Write, raw: Mapping[str, Any] | None) -> Outcome:
     there = shown(contact)
     is_there = all(same(name, value, there[name]) for name, value in sent.items())
     is_active = contact.status == people.ACTIVE or not element.data.get("restores")
-    return Outcome(contact) if is_there and is_active else ABSENT
+    landed = is_there and is_active
+    return Outcome(contact) if landed else Outcome(contact, (NOT_THERE,))

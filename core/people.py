@@ -152,9 +152,11 @@ def reconcile(
     held = _with(profile, before, contact)
     due = _compare(tenant, profile, contact, held, policy, now)
     if not due:
+        is_active = contact.status == ACTIVE
         _nothing_due(profile, before, write, now)
+        _answer(profile, _outcome(before, held) if is_active else "remembered", now)
         profiles.save(profile, held)
-        return Standing.EQUAL if contact.status == ACTIVE else Standing.NO_CONTACT
+        return Standing.EQUAL if is_active else Standing.NO_CONTACT
     _wait(profile, asked_by)
     profiles.save(profile, held)
     return _due(profile, due, write, now, is_fresh)
@@ -244,13 +246,26 @@ def _nothing_due(
     if write is not None and not write.data.get("restores"):
         writes.cancel(tenant, LaneName.CONTACT_UPDATES, member_id)
         problems.close_problem(cause_of(tenant, member_id), now)
-    for row in _waiting(profile):
-        answer = answers.done(row, "updated", None)
-        outbox.say([answer], tenant=tenant, at=now, answers=row)
-    if profile.waiting:
-        profile.waiting = []
     if _values_due(before) or write is not None:
         writes.let_go_of(tenant, LaneName.EMAILS, member_id, now)
+
+
+def _outcome(before: Mapping[str, Field], held: Mapping[str, Field]) -> str:
+    """Whether Xero has what waited for it, or what Xero had holds."""
+    is_overruled = any(
+        field.is_overruled and not before.get(name, Field()).is_overruled
+        for name, field in held.items()
+    )
+    return "overruled" if is_overruled else "updated"
+
+
+def _answer(profile: MemberProfile, outcome: str, now: datetime) -> None:
+    """Messages that waited have their answer."""
+    for row in _waiting(profile):
+        answer = answers.done(row, outcome, None)
+        outbox.say([answer], tenant=profile.tenant, at=now, answers=row)
+    if profile.waiting:
+        profile.waiting = []
 
 
 def _due(

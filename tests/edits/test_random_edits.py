@@ -4,6 +4,7 @@ rest. ``tests.edits.two_sides.random_edits`` runs as many as are asked for.
 
 import random
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -42,61 +43,63 @@ def lab() -> Iterator[Lab]:
         yield opened
 
 
-def machine_in(lab: Lab, beginning: State) -> type[RuleBasedStateMachine]:
-    class Edits(RuleBasedStateMachine):
-        @initialize()
-        def begin(self) -> None:
-            lab.go_back(beginning, Plan())
-            self.sides = TwoSides(lab, MEMBERS)
-            self.who = list(self.sides.platform)
+class Edits(RuleBasedStateMachine):
+    """Whatever may happen to three members, in any order."""
 
-        @rule(who=WHO, name=NAME, number=NUMBER, late=LATE)
-        def platform_edits(self, who: int, name: str, number: int, late: bool) -> None:
-            value = values_of(name, number, self.who[who])
-            self.sides.platform_edits(self.who[who], name, value, late)
+    lab: ClassVar[Lab]
+    beginning: ClassVar[State]
 
-        @rule(who=WHO, late=LATE)
-        def platform_renews(self, who: int, late: bool) -> None:
-            self.sides.platform_renews(self.who[who], late)
+    @initialize()
+    def begin(self) -> None:
+        self.lab.go_back(self.beginning, Plan())
+        self.sides = TwoSides(self.lab, MEMBERS)
+        self.who = list(self.sides.platform)
 
-        @rule(who=WHO, name=NAME, number=NUMBER)
-        def xero_edits(self, who: int, name: str, number: int) -> None:
-            value = values_of(name, number, self.who[who])
-            self.sides.xero_edits(self.who[who], name, value)
+    @rule(who=WHO, name=NAME, number=NUMBER, late=LATE)
+    def platform_edits(self, who: int, name: str, number: int, late: bool) -> None:
+        value = values_of(name, number, self.who[who])
+        self.sides.platform_edits(self.who[who], name, value, late)
 
-        @rule(chance=CHANCE, lossy=st.booleans())
-        def webhooks_come(self, chance: random.Random, lossy: bool) -> None:
-            self.sides.deliver_webhooks(chance, lossy=lossy)
+    @rule(who=WHO, late=LATE)
+    def platform_renews(self, who: int, late: bool) -> None:
+        self.sides.platform_renews(self.who[who], late)
 
-        @rule()
-        def a_sweep_is_due(self) -> None:
-            self.sides.sweep()
+    @rule(who=WHO, name=NAME, number=NUMBER)
+    def xero_edits(self, who: int, name: str, number: int) -> None:
+        value = values_of(name, number, self.who[who])
+        self.sides.xero_edits(self.who[who], name, value)
 
-        @rule()
-        def the_daemon_works(self) -> None:
-            self.sides.work()
+    @rule(chance=CHANCE, lossy=st.booleans())
+    def webhooks_come(self, chance: random.Random, lossy: bool) -> None:
+        self.sides.deliver_webhooks(chance, lossy=lossy)
 
-        @rule()
-        def the_platform_reads(self) -> None:
-            self.sides.platform_reads()
+    @rule()
+    def a_sweep_is_due(self) -> None:
+        self.sides.sweep()
 
-        @rule(chance=CHANCE)
-        def all_comes_to_rest(self, chance: random.Random) -> None:
-            self.sides.rest(chance)
+    @rule()
+    def the_daemon_works(self) -> None:
+        self.sides.work()
 
-        @invariant()
-        def no_two_members_share_a_contact(self) -> None:
-            assert list(shared_contacts()) == []
+    @rule()
+    def the_platform_reads(self) -> None:
+        self.sides.platform_reads()
 
-        @invariant()
-        def nothing_is_lost_and_nothing_flaps(self) -> None:
-            assert self.sides.figures.findings == []
+    @rule(chance=CHANCE)
+    def all_comes_to_rest(self, chance: random.Random) -> None:
+        self.sides.rest(chance)
 
-        def teardown(self) -> None:
-            self.sides.rest(random.Random(0))  # noqa: S311 must be repeatable
-            assert self.sides.figures.findings == []
+    @invariant()
+    def no_two_members_share_a_contact(self) -> None:
+        assert list(shared_contacts()) == []
 
-    return Edits
+    @invariant()
+    def nothing_is_lost_and_nothing_flaps(self) -> None:
+        assert self.sides.figures.findings == []
+
+    def teardown(self) -> None:
+        self.sides.rest(random.Random(0))  # noqa: S311 must be repeatable
+        assert self.sides.figures.findings == []
 
 
 @pytest.mark.timeout(300)
@@ -106,7 +109,8 @@ def test_any_history_ends_as_the_rules_say(lab: Lab) -> None:
         stateful_step_count=15,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(machine_in(lab, lab.state()), settings=some)
+    Edits.lab, Edits.beginning = lab, lab.state()
+    run_state_machine_as_test(Edits, settings=some)
 
 
 @pytest.mark.timeout(300)

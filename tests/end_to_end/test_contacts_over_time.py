@@ -432,3 +432,41 @@ def test_an_erased_contact_is_never_restored_nor_updated(world: World) -> None:
     world.quiet()
     assert contact(world, contact_id)["EmailAddress"] == who["email"]
     assert contact(world, contact_id)["ContactStatus"] == "GDPRREQUEST"
+
+
+def test_a_platform_that_has_read_may_change_it_back(world: World) -> None:
+    who, contact_id = known(world)
+    edit(world, contact_id, EmailAddress="finance@example.co.za")
+    update(world, {**who, "email": "finance@example.co.za"})
+    world.advance(4)  # how far the platform has read is noted every three seconds
+    update(world, who)
+    assert contact(world, contact_id)["EmailAddress"] == who["email"]
+    assert len(changes(world, who)) == 1
+    assert edits(who) == []
+
+
+def test_a_late_message_does_not_take_finances_edit_back(world: World) -> None:
+    who, contact_id = known(world)
+    late = said(world, {**who, "phone": "+27 82 555 0707"})
+    edit(world, contact_id, EmailAddress="finance@example.co.za")
+    world.publish(late)
+    world.hear_answer(late, "message.done")
+    world.quiet()
+    there = contact(world, contact_id)
+    phones = {p["PhoneType"]: p["PhoneNumber"] for p in there["Phones"]}
+    assert phones["DEFAULT"] == "+27 82 555 0707"
+    assert there["EmailAddress"] == "finance@example.co.za"
+    assert edits(who) == []
+
+
+def test_a_restart_between_the_look_and_the_update_loses_nothing(world: World) -> None:
+    who, contact_id = known(world)
+    world.xero.control.fault("503", method="POST", path="/Contacts")
+    asked = said(world, {**who, "email": "after@example.co.za"})
+    world.publish(asked)
+    world.wait(lambda: world.has_unknown("contact_updates"), "an unknown outcome")
+    world.stop_daemon()
+    world.start_daemon()
+    world.advance(timedelta(minutes=9))
+    world.hear_answer(asked, "message.done")
+    assert contact(world, contact_id)["EmailAddress"] == "after@example.co.za"

@@ -16,12 +16,15 @@ from bus import intake as bus_intake
 from bus.intake import Intake
 from bus.relay import Relay
 from core import (
+    contact_update_writes,
     contact_writes,
     drafting,
     invoice_writes,
+    people,
     writing,
 )
 from core.accepting import Entry
+from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
 from core.db import inbox, outbox, reads, writes
 from core.db.database import transaction
@@ -109,6 +112,10 @@ def _finish_when_limited(lane: WriteLane, intent: Any, due_at: Any, why: str) ->
 
 def _unreachable(reason: str, **_: Any) -> XeroUnreachable:
     return XeroUnreachable(reason)
+
+
+def _reconcile_nothing(*_: Any, **more: Any) -> people.Standing:
+    return people.Standing.EQUAL
 
 
 def _drop_what_is_absent(lane: WriteLane, element: Any, intent: Any, now: Any) -> None:
@@ -229,6 +236,21 @@ MUTATIONS = (
         "contacts are not found by their numbers",
         [(CreateContacts, "look_up", _absent)],
         ("contacts/one/write.1.500_after",),
+    ),
+    Mutation(
+        "updates of contacts are told apart by their position",
+        [(UpdateContacts, "outcomes", _by_position(parse_contact, "Contacts"))],
+        ("updates/few/write.1.reordered",),
+    ),
+    Mutation(
+        "an update is taken for done without a look at the fields",
+        [(contact_update_writes, "same", lambda *_: True)],
+        ("updates/one/write.1.500_before",),
+    ),
+    Mutation(
+        "what finance has edited meanwhile is not compared",
+        [(people, "reconcile", _reconcile_nothing)],
+        ("updates/few/",),
     ),
     Mutation(
         "a batch that Xero refuses as a whole is refused element by element",

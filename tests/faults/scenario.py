@@ -29,6 +29,7 @@ SIZES = {Shape.ONE: 1, Shape.FEW: 4, Shape.FIFTY: 50}
 #: No fewer than the commits and Redis commands that each kind has without faults.
 BOUNDARIES = {
     Kind.CONTACTS: (42, 16),
+    Kind.UPDATES: (32, 16),
     Kind.INVOICES: (32, 16),
     Kind.EMAILS: (22, 16),
     Kind.VOIDS: (36, 20),
