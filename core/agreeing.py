@@ -86,12 +86,18 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the platform hears of a field: ``new`` is what holds."""
+    """What the platform hears of a field: ``new`` is what holds.
+
+    Args:
+        as_of: since when: the telling, or the platform's own message that holds. What
+            the platform has changed later is newer.
+    """
 
     field: str
     old: Any
     new: Any
     outcome: Outcome
+    as_of: datetime
     overruled: Any = None
 
 
@@ -133,7 +139,7 @@ def hear(
         return Step(replace(_forgetting(heard), said=value))
     if is_what_it_was and not knows:
         # If it was meant after all, both sides must not go on apart.
-        told = Told(name, value, held.said, Outcome.CHANGED)
+        told = Told(name, value, held.said, Outcome.CHANGED, now)
         return Step(heard, told=told if at > held.told_at else None)
     step = _at_odds(name, heard, value, held.seen, now, winner)
     # Who insists on what was overruled is told so again; it is no other edit.
@@ -183,7 +189,7 @@ def _without_the_platform(name: str, held: Field, value: Any, now: datetime) -> 
     """The platform never said any: what changes in Xero is news for it."""
     if held.seen is None or same(name, value, held.seen):
         return Step(replace(held, seen=value))
-    told = Told(name, held.seen, value, Outcome.CHANGED)
+    told = Told(name, held.seen, value, Outcome.CHANGED, now)
     if name not in SHARED:
         return Step(replace(held, seen=value), told=told)
     return Step(_telling(held, held.seen, value, now), told=told)
@@ -201,7 +207,7 @@ def _first(name: str, held: Field, value: Any, now: datetime, winner: Side) -> S
 
 
 def _taken_over(name: str, held: Field, value: Any, now: datetime) -> Step:
-    told = Told(name, held.said, value, Outcome.CHANGED)
+    told = Told(name, held.said, value, Outcome.CHANGED, now)
     return Step(_telling(held, held.said, value, now), told=told)
 
 
@@ -213,10 +219,11 @@ def _at_odds(
     edit = Edit(name, agreed, platform, xero, winner)
     if winner is Side.PLATFORM:
         field = replace(_forgetting(held), said=platform, seen=xero, is_due=True)
-        told = Told(name, xero, platform, Outcome.RESTORED, overruled=xero)
+        as_of = held.said_at or now
+        told = Told(name, xero, platform, Outcome.RESTORED, as_of, overruled=xero)
         return Step(field, edit, told)
     field = replace(_telling(held, platform, xero, now), is_overruled=True)
-    told = Told(name, platform, xero, Outcome.OVERRULED, overruled=platform)
+    told = Told(name, platform, xero, Outcome.OVERRULED, now, overruled=platform)
     return Step(field, edit, told)
 
 

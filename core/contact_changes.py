@@ -79,7 +79,7 @@ def _follow(
         return
     mirror.move_link(tenant, member_id, kept.contact_id, MERGED, now)
     told = contact_messages.merged(
-        tenant, member_id, lost_id, kept.contact_id, lost.updated_at
+        tenant, member_id, lost_id, kept.contact_id, lost.updated_at, now
     )
     outbox.say([told], tenant=tenant, at=now)
     log.info("contact.merged", member_id=member_id, contact_id=kept.contact_id)

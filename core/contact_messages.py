@@ -40,7 +40,12 @@ def changed(
 
 
 def merged(
-    tenant: str, member_id: str, lost: str, kept: str, version: datetime | None
+    tenant: str,
+    member_id: str,
+    lost: str,
+    kept: str,
+    version: datetime | None,
+    now: datetime,
 ) -> OutboundMessage:
     """Xero has merged the member's contact into another one."""
     at = version and version.isoformat()
@@ -52,7 +57,7 @@ def merged(
             "member_id": member_id,
             "contact_id": kept,
             "changed_at": at,
-            "changes": [{**change, "overruled": None}],
+            "changes": [{**change, "overruled": None, "as_of": now.isoformat()}],
         },
         fact=(tenant, lost, "merged", kept),
     )
@@ -65,4 +70,5 @@ def _change(change: Told) -> dict[str, Any]:
         "new": change.new,
         "outcome": change.outcome.value,
         "overruled": change.overruled,
+        "as_of": change.as_of.isoformat(),
     }

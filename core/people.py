@@ -195,7 +195,7 @@ def _compare(
     steps: list[Step] = []
     if profile.contact_status != contact.status:
         was, profile.contact_status = profile.contact_status, contact.status
-        told = Told("status", was, contact.status, Outcome.CHANGED)
+        told = Told("status", was, contact.status, Outcome.CHANGED, now)
         steps.append(Step(Field(), told=told))
     if contact.status == ACTIVE:
         for name, value in shown(contact).items():

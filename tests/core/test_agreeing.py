@@ -37,7 +37,6 @@ class Email:
         self.minute = 0.0
         self.row = 0
         self.steps: list[Step] = []
-        self.minutes: list[float] = []
         self.read = 0
         self.reads_at_once = True
 
@@ -68,7 +67,6 @@ class Email:
             step.field, before=list(step.field.before)
         )
         self.steps.append(step)
-        self.minutes.append(self.minute)
         return self
 
     @property
@@ -282,7 +280,7 @@ def test_after_any_history_both_sides_are_brought_together_and_rest(
     """A platform that takes over what it is told, unless it has edited it since."""
     email = Email(winner)
     email.reads_at_once = False
-    platform, xero, edited = "a", "a", 1.0
+    platform, xero, edited = "a", "a", at(1)
     email.platform_says(platform).xero_shows(xero)
 
     def sync() -> int:
@@ -292,9 +290,8 @@ def test_after_any_history_both_sides_are_brought_together_and_rest(
         if email.field.is_due:
             xero, calls = email.field.said, 1
             email.update_lands().xero_shows(xero)
-        heard = list(zip(email.steps, email.minutes, strict=True))
-        for step, minute in heard[email.read :]:
-            if step.told is not None and minute >= edited:
+        for step in email.steps[email.read :]:
+            if step.told is not None and step.told.as_of >= edited:
                 platform = step.told.new
         email.read = len(email.steps)
         return calls
@@ -304,7 +301,7 @@ def test_after_any_history_both_sides_are_brought_together_and_rest(
             case "platform":
                 platform = value
                 email.platform_says(platform)
-                edited = email.minute
+                edited = at(email.minute)
             case "xero":
                 xero = value
             case _:

@@ -1,6 +1,7 @@
 """A platform and a Xero that edit the same members, and what must come of it."""
 
 import json
+import logging
 import random
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from bus.trimming import Trimmer
 from core.contact_fields import SHARED, same, shown
@@ -99,17 +102,17 @@ class TwoSides:
     def __init__(self, lab: Lab, members: int = 5) -> None:
         self.lab = lab
         self.figures = Figures()
-        self._events: list[Event] = []
+        self.events: list[Event] = []
         self._held: list[Data] = []
         self._edited_at: dict[tuple[str, str], datetime] = {}
         self._renewals = 0
-        lab.xero.announce = self._events.append
+        lab.xero.announce = self.events.append
         self.platform: dict[str, dict[str, Any]] = {}
         for _ in range(members):
             who = member()
             details = {"phone": "", "address": {}, "tax_number": ""}
             self.platform[who["id"]] = {**who, **details}
-            self._publish(renewal_due(who))
+            self.publish(renewal_due(who))
         self._sync()
         self.since = {
             (who, name): Since(self.platform[who][name])
@@ -152,12 +155,12 @@ class TwoSides:
         """Messages that were late, in any order."""
         chance.shuffle(self._held)
         while self._held:
-            self._publish(self._held.pop())
+            self.publish(self._held.pop())
 
     def deliver_webhooks(self, chance: random.Random, *, lossy: bool = False) -> None:
         """In any order, some twice, and some never."""
-        events = [self._webhook(event) for event in self._events]
-        self._events.clear()
+        events = [self._webhook(event) for event in self.events]
+        self.events.clear()
         if lossy:
             events = [event for event in events if chance.random() < 0.7]
         events += [event for event in events if chance.random() < 0.2]
@@ -197,14 +200,18 @@ class TwoSides:
         calm = {key for key, one in self.since.items() if not one.is_mixed}
         self.publish_held(chance)
         self.deliver_webhooks(chance)
-        self.sweep()
-        self._sync()
+        self.come_to_rest()
         found = [*self._differences(calm), *self._restlessness()]
         self.figures.findings.extend(found)
         for (who, name), one in self.since.items():
             is_conflict = bool(one.platform and one.xero)
             self.figures.conflicts += is_conflict
             self.since[who, name] = Since(self.platform[who][name])
+
+    def come_to_rest(self) -> None:
+        """A sweep, and all that follows."""
+        self.sweep()
+        self._sync()
 
     def _sync(self) -> None:
         for _ in range(MOST_TURNS):
@@ -248,8 +255,7 @@ class TwoSides:
         """Everything once more: nothing is written and nothing told."""
         before = self.figures.contact_writes, self.figures.told
         self.deliver_webhooks(random.Random(0))  # noqa: S311 must be repeatable
-        self.sweep()
-        self._sync()
+        self.come_to_rest()
         after = self.figures.contact_writes, self.figures.told
         if after != before:
             yield f"it does not rest: {before} became {after}"
@@ -268,9 +274,9 @@ class TwoSides:
         if hold:
             self._held.append(message)
         else:
-            self._publish(message)
+            self.publish(message)
 
-    def _publish(self, message: Mapping[str, Any]) -> None:
+    def publish(self, message: Mapping[str, Any]) -> None:
         self.lab.redis.xadd(STREAM_IN, {"event": json.dumps(message)})
 
     def _webhook(self, event: Event) -> WebhookEvent:
@@ -299,11 +305,11 @@ class TwoSides:
         if message["type"] != "contact.changed":
             return 0
         self.figures.told += 1
-        told_at = datetime.fromisoformat(message["time"])
         who = message["data"]["member_id"]
         for change in message["data"]["changes"]:
             edited_at = self._edited_at.get((who, change["field"]))
-            is_ours = edited_at is not None and edited_at > told_at
+            as_of = datetime.fromisoformat(change["as_of"])
+            is_ours = edited_at is not None and edited_at > as_of
             if change["field"] in SHARED and not is_ours:
                 self.platform[who][change["field"]] = change["new"]
         return 1
@@ -369,6 +375,8 @@ def opened_lab() -> Iterator[Lab]:
     with running_redis() as redis, tempfile.TemporaryDirectory() as folder:
         prices = Path(folder) / "prices.csv"
         prices.write_text(PRICES_CSV, encoding="utf-8")
+        quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+        structlog.configure(wrapper_class=quiet)
         lab = Lab(str(redis.socket), Path(folder), {"wins": WINS})
         lab.begin()
         yield lab
