@@ -16,11 +16,11 @@ from typing import Any
 import structlog
 
 from core import contacts as deciding
-from core import invoice_messages, rebuilding
+from core import invoice_messages, people, rebuilding
 from core.calls import Door, Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.contact_matching import MirrorContact
-from core.db import contacts, invoices, outbox, reads, recovery, writes
+from core.db import contacts, invoices, outbox, profiles, reads, recovery, writes
 from core.db.database import transaction
 from core.db.models import Invoice
 from core.db.writes import WriteState
@@ -100,6 +100,7 @@ class Recovery:
         for seen in sorted(unknown.values(), key=lambda invoice: invoice.number):
             self._take_in(tenant, seen, summary)
         now = self.clock.now()
+        self._forget_agreements(tenant, now)
         with transaction():
             writes.end_empty_intents(tenant)
             summary.waiting_for_their_message = rebuilding.tell_unexplained(tenant, now)
@@ -132,6 +133,20 @@ class Recovery:
             sent = Member.model_validate(write.data["member"])
             deciding.created(tenant, sent, contact, self.clock.now())
             summary.contacts_settled += 1
+
+    def _forget_agreements(self, tenant: str, now: datetime) -> None:
+        """What both sides agreed on since is lost: they are compared as at first.
+
+        An update of that time must not leave; what it was for is weighed anew.
+        """
+        policy = self.raising.settings.tenants[tenant]
+        with transaction():
+            unfinished = profiles.forget_agreements(tenant)
+            for member_id in unfinished:
+                writes.forget(tenant, LaneName.CONTACT_UPDATES, member_id)
+        for member_id in unfinished:
+            with transaction():
+                people.reconcile(tenant, member_id, policy, now)
 
     # -- invoices --------------------------------------------------------------------
 

@@ -72,6 +72,22 @@ def save(profile: MemberProfile, fields: Mapping[str, Field]) -> None:
     profile.fields = data
 
 
+def forget_agreements(tenant: str) -> list[str]:
+    """Whatever was compared counts as compared with another contact.
+
+    Returns:
+        Members of whom something was still to be written to Xero.
+    """
+    is_theirs = MemberProfile.tenant == tenant
+    unfinished = [
+        str(profile.member_id)
+        for profile in MemberProfile.select().where(is_theirs)
+        if any(field.is_due for field in fields_of(profile).values())
+    ]
+    MemberProfile.update(contact_id=None).where(is_theirs).execute()
+    return sorted(unfinished)
+
+
 def add_edit(
     tenant: str, member_id: str, contact_id: str, edit: Edit, now: datetime
 ) -> None:

@@ -493,6 +493,11 @@ def cancel(tenant: str, kind: str, key: str) -> bool:
     )
 
 
+def forget(tenant: str, kind: str, key: str) -> None:
+    """As if it had never been asked for; for what was overtaken by a restore."""
+    Write.delete().where(_of(tenant, kind) & (Write.key == key)).execute()
+
+
 def unknown_intents() -> list[Intent]:
     return list(Intent.select().where(Intent.state == IntentState.UNKNOWN))
 
