@@ -120,6 +120,8 @@ class UpdateContacts:
         people.landed(tenant, member_id, element.data["fields"], contact)
         policy = self.settings.tenants[tenant]
         people.reconcile(tenant, member_id, policy, now, is_fresh=True)
+        if element.data.get("restores"):
+            contacts.invoice_again(tenant, member_id, contact.contact_id, now)
 
     def _weigh_anew(
         self, element: Write, contact: MirrorContact, now: datetime

@@ -351,7 +351,6 @@ def landed(
         return  # the member has another contact by now
     for name, value in sent.items():
         held[name] = agreeing.land(name, held[name], value, values[name])
-    profile.contact_status = contact.status
     profiles.save(profile, held)
 
 

@@ -48,6 +48,11 @@ def test_an_archived_contact_is_restored_and_invoiced(make_world: MakeWorld) -> 
     (sent,) = [e for e in world.ledger["emails"] if e["invoice_number"] == number]
     assert sent["to"] == "back@example.co.za"
     assert world.problems() == []
+    told = [t["data"]["changes"] for t in world.told("contact.changed", who["id"])]
+    assert [(c["field"], c["new"]) for (c,) in told] == [
+        ("status", "ARCHIVED"),
+        ("status", "ACTIVE"),
+    ]
 
 
 def test_a_contact_whose_name_was_taken_is_restored_with_the_members_id(

@@ -470,3 +470,24 @@ def test_a_restart_between_the_look_and_the_update_loses_nothing(world: World) -
     world.advance(timedelta(minutes=9))
     world.hear_answer(asked, "message.done")
     assert contact(world, contact_id)["EmailAddress"] == "after@example.co.za"
+
+
+def test_an_e_mail_waits_for_an_address_that_xero_refuses(world: World) -> None:
+    who, _ = known(world)
+    others = [f"Sipho {who['id']}", f"Sipho {who['id']} ({who['id']})"]
+    world.xero.control.seed_contacts([{"Name": name} for name in others])
+    world.advance(NOTICED)
+    moved = {**who, "name": others[0], "email": "moved@example.co.za"}
+    asked = renewed(world, moved)
+    world.publish(asked)
+    raised = world.hear_answer(asked, "invoice.raised")
+    world.quiet()
+    number = raised["data"]["invoice"]["number"]
+    assert world.emails(number) == 0
+    assert problems_of(who) == ["contact_update_refused"]
+    # Corrected in the platform: nothing else has to be done.
+    update(world, {**moved, "name": f"Sipho the Second {who['id']}"})
+    world.hear_answer(asked, "invoice.emailed")
+    (sent,) = [e for e in world.ledger["emails"] if e["invoice_number"] == number]
+    assert sent["to"] == "moved@example.co.za"
+    assert problems_of(who) == []
