@@ -36,6 +36,7 @@ from core.facts import XeroInvoice
 from core.invoice_messages import reference_of
 from core.invoice_numbers import parts_of
 from core.registry import Registry
+from core.settings import Settings
 from core.sweeping import CURSOR
 from core.waking import LaneName
 from core.workflow_settings import WorkflowTables
@@ -88,6 +89,7 @@ class Adopting:
     def __init__(
         self,
         tenant: str,
+        settings: Settings,
         registry: Registry,
         tables: WorkflowTables,
         slot: Slot,
@@ -96,6 +98,7 @@ class Adopting:
         together: int = TOGETHER,
     ) -> None:
         self.tenant = tenant
+        self.settings = settings
         self.registry = registry
         self.tables = tables
         self.slot = slot
@@ -136,6 +139,8 @@ class Adopting:
             AdoptionRaced: a line is not as it was found; the steps before it stand.
         """
         new = [f for f in looked.findings if f.becomes not in (None, Becomes.ALREADY)]
+        # Whoever locks several members does so in the order of their ids.
+        new.sort(key=lambda finding: finding.member_id)
         done = 0
         while done < len(new):
             step = new[done : done + self.together]
@@ -255,7 +260,7 @@ class Adopting:
         """What speaks against this contact for a member; empty: nothing."""
         if contacts.link_of(self.tenant, member_id) is not None:
             return "has another contact than the invoice"
-        contact = contacts.find(self.tenant, contact_id)
+        contact = contacts.get(self.tenant, contact_id)
         if contact is None:
             return "its contact is new in Xero and has not been read yet"
         if contact.contact_number not in ("", member_id):
@@ -299,7 +304,9 @@ class Adopting:
         if contacts.link_of(self.tenant, member_id) != contact_id:
             subject = reference_of(claim.workflow, claim.subject)
             person = Person(claim.by, f"{seen.number} on it is adopted as {subject}")
-            contact_desk.link(self.tenant, member_id, contact_id, person, now)
+            contact_desk.link(
+                self.tenant, member_id, contact_id, person, now, self.settings
+            )
 
     def _keep_number_free(self, number: str) -> None:
         """One that looks like ours is never given to another invoice."""

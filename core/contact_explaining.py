@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from core import contacts as deciding
+from core import people
 from core.contact_matching import (
     ACTIVE,
     Ambiguous,
@@ -97,7 +98,7 @@ def explain(tenant: str, who: str, settings: Settings) -> Explanation:
     Raises:
         Unheard: neither is known.
     """
-    contact = contacts.by_ids(tenant, [who]).get(who)
+    contact = contacts.get(tenant, who)
     if contact is None:
         return _explain_member(tenant, who, settings)
     owner = contacts.member_of(tenant, [who]).get(who)
@@ -113,16 +114,14 @@ def _explain_member(tenant: str, member_id: str, settings: Settings) -> Explanat
     told = invoices.newest_payer(tenant, member_id)
     if linked_to is None and not decisions and told is None:
         raise Unheard(f"{member_id}: no member and no contact is known by this id")
-    contact = contacts.by_ids(tenant, [linked_to] if linked_to else []).get(
-        linked_to or ""
-    )
+    contact = contacts.get(tenant, linked_to) if linked_to else None
     waiting = invoices.of_payer(tenant, member_id, *_WAITING)
     if told is None:
         return Explanation(
             member_id, None, contact, bool(linked_to), decisions, None, (), (), waiting
         )
-    member = Member.model_validate(told)
-    found = deciding.decide(tenant, member, settings.tenants[tenant].plus_tag_domains)
+    member = people.newest(tenant, Member.model_validate(told))
+    found = deciding.decide(tenant, member, settings.tenants[tenant])
     also, namesakes = _also(tenant, member, found, settings)
     return Explanation(
         member_id,

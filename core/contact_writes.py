@@ -6,13 +6,14 @@ from typing import Any
 
 import structlog
 
-from core import contacts
+from core import contacts, people
 from core.calls import Admit, XeroAnswer
 from core.clock import Clock
+from core.contact_fields import as_xero_has_it, is_empty, said
 from core.db import writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
-from core.members import Address, Member
+from core.members import Member
 from core.messages import canonical
 from core.names_taken import QUARANTINE, distinct_name
 from core.paging import ARCHIVED_TOO, Place, read_all
@@ -107,15 +108,14 @@ class CreateContacts:
         if not outcome.errors:
             # First, because it waits for whoever has just asked for this contact.
             writes.finish(element, WriteState.DONE)
+            sent, policy = _member(element), self.settings.tenants[element.tenant]
+            names_taken = element.data.get("names_taken", ())
             contacts.created(
-                element.tenant,
-                element.key,
-                outcome.record,
-                now,
-                names_taken=element.data.get("names_taken", ()),
+                element.tenant, sent, outcome.record, now, names_taken=names_taken
             )
+            people.reconcile(element.tenant, sent.id, policy, now)
             log.info("contact.created", member_id=element.key, intent=element.intent_id)
-        elif reason := _name_taken(outcome):
+        elif reason := taken_name(outcome):
             self._name_is_taken(element, reason, now)
         else:
             reason = "; ".join(outcome.errors)
@@ -152,27 +152,16 @@ class CreateContacts:
 
     def _body(self, element: Write) -> dict[str, Any]:
         member = _member(element)
-        body: dict[str, Any] = {
-            "ContactNumber": member.id,
-            "Name": _name(element),
-            "EmailAddress": member.email,
-        }
-        if member.phone:
-            body["Phones"] = [{"PhoneType": "DEFAULT", "PhoneNumber": member.phone}]
-        if member.address:
-            body["Addresses"] = [_address(member.address)]
-        if member.tax_number:
-            body["TaxNumber"] = member.tax_number
-        if member.company_number:
-            body["CompanyNumber"] = member.company_number
-        return body
+        values = {f: value for f, value in said(member).items() if not is_empty(value)}
+        values["name"] = _name(element)
+        return {"ContactNumber": member.id, **as_xero_has_it(values)}
 
 
 def _outcome(raw: Mapping[str, Any]) -> Outcome:
     return Outcome(record=parse_contact(raw), errors=errors_of(raw))
 
 
-def _name_taken(outcome: Outcome) -> str:
+def taken_name(outcome: Outcome) -> str:
     """Xero's words for a name that another contact has; empty: it has none."""
     about = (e for e in outcome.errors if e.startswith(OF_A_NAME) and TAKEN in e)
     return next(about, "")
@@ -189,16 +178,3 @@ def _name(element: Write) -> str:
 
 def _member(element: Write) -> Member:
     return Member.model_validate(element.data["member"])
-
-
-def _address(address: Address) -> dict[str, str]:
-    parts = {
-        "AddressType": "STREET",
-        "AddressLine1": address.line1,
-        "AddressLine2": address.line2,
-        "City": address.city,
-        "Region": address.region,
-        "PostalCode": address.postal_code,
-        "Country": address.country,
-    }
-    return {name: value for name, value in parts.items() if value}

@@ -1,12 +1,11 @@
 """A draft becomes an invoice row: once for each subject and charge."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from core import adopted, answers, contacts, invoice_messages, rebuilding
+from core import adopted, answers, contacts, invoice_messages, people, rebuilding
 from core.business_days import start_of
 from core.db import inbox, invoices, outbox
 from core.db.database import transaction
@@ -16,17 +15,18 @@ from core.db.models import Inbox, Invoice, InvoiceSubject
 from core.drafts import InvoiceDraft, Settles, draft_data, line_data, total_of
 from core.errors import Refused, VersionMoved
 from core.messages import hash_of
+from core.people import Said
+from core.settings import TenantSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What the tenant and its workflow's settings contribute to a draft."""
 
-    zone: ZoneInfo
+    policy: TenantSettings
     rates: Mapping[str, Decimal]
     accounts: set[str]
     is_emailed: bool = True  # whether this workflow's invoices are
-    tag_domains: Collection[str] = ()  # as the tenant declares (core.contacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,12 @@ class _Charge:
 
 
 def commit_draft(
-    row: Inbox, workflow: str, draft: InvoiceDraft, setup: Setup, now: datetime
+    row: Inbox,
+    workflow: str,
+    draft: InvoiceDraft,
+    setup: Setup,
+    said: Said,
+    now: datetime,
 ) -> Invoice | None:
     """Write the invoice and the answer; a repeat is answered with the first invoice.
 
@@ -55,6 +60,7 @@ def commit_draft(
     with transaction():
         if not inbox.finish(row.id, InboxState.DONE):
             return None
+        people.hear_all(row.tenant, said, setup.policy, now)
         charges = [_charge(row.tenant, workflow, draft, s) for s in draft.settles]
         first = _invoiced_before(charges, draft)
         if first is not None and first.asked_by_id == row.id:
@@ -74,7 +80,7 @@ def commit_draft(
         if total == 0:
             inbox.reopen(row.id, now)  # done with its action, in ``settle_free``
             return invoice
-        _give_contact(invoice, draft, setup, now)
+        _give_contact(invoice, draft, setup.policy, now)
     return None
 
 
@@ -197,7 +203,7 @@ def _add_invoice(
         currency=draft.currency,
         total=total,
         due_on=draft.due_on,
-        raise_at=draft.raise_on and start_of(draft.raise_on, setup.zone),
+        raise_at=draft.raise_on and start_of(draft.raise_on, setup.policy.zone_info),
         asked_by=row,
         created_at=now,
     )
@@ -227,9 +233,9 @@ def _round(invoice: Invoice, before: InvoiceSubject | None) -> int:
 
 
 def _give_contact(
-    invoice: Invoice, draft: InvoiceDraft, setup: Setup, now: datetime
+    invoice: Invoice, draft: InvoiceDraft, policy: TenantSettings, now: datetime
 ) -> None:
-    resolution = contacts.resolve(invoice.tenant, draft.payer, now, setup.tag_domains)
+    resolution = contacts.resolve(invoice.tenant, draft.payer, policy, now)
     match resolution:
         case contacts.Known(contact_id, others_wait):
             contacts.make_ready(invoice, contact_id, now)

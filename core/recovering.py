@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 
 from core import contacts as deciding
-from core import invoice_messages, rebuilding
+from core import invoice_messages, people, rebuilding
 from core.calls import Door
 from core.clock import Clock
 from core.contact_matching import MirrorContact
-from core.db import contacts, invoices, outbox, reads, recovery, writes
+from core.db import contacts, invoices, outbox, profiles, reads, recovery, writes
 from core.db.database import transaction
 from core.db.models import Invoice
 from core.db.writes import WriteState
@@ -26,6 +26,7 @@ from core.errors import XeroWait
 from core.facts import GONE, XeroInvoice
 from core.invoice_numbers import parts_of
 from core.invoice_writes import RaiseInvoices
+from core.members import Member
 from core.paging import ARCHIVED_TOO, Page, Place, read_all
 from core.patience import Patience
 from core.quota import Purpose
@@ -99,6 +100,7 @@ class Recovery:
         for seen in sorted(unknown.values(), key=lambda invoice: invoice.number):
             self._take_in(tenant, seen, summary)
         now = self.clock.now()
+        self._forget_agreements(tenant, now)
         with transaction():
             writes.end_empty_intents(tenant)
             summary.waiting_for_their_message = rebuilding.tell_unexplained(tenant, now)
@@ -128,14 +130,25 @@ class Recovery:
         write = writes.pending(tenant, LaneName.CONTACTS, number) if number else None
         if write is not None and contact.status == "ACTIVE":
             writes.finish(write, WriteState.DONE, "recovered")
-            deciding.created(
-                tenant,
-                number,
-                contact,
-                self.clock.now(),
-                names_taken=write.data.get("names_taken", ()),
-            )
+            sent = Member.model_validate(write.data["member"])
+            names_taken = write.data.get("names_taken", ())
+            now = self.clock.now()
+            deciding.created(tenant, sent, contact, now, names_taken=names_taken)
             summary.contacts_settled += 1
+
+    def _forget_agreements(self, tenant: str, now: datetime) -> None:
+        """What both sides agreed on since is lost: they are compared as at first.
+
+        An update of that time must not leave; what it was for is weighed anew.
+        """
+        policy = self.raising.settings.tenants[tenant]
+        with transaction():
+            unfinished = profiles.forget_agreements(tenant)
+            for member_id in unfinished:
+                writes.forget(tenant, LaneName.CONTACT_UPDATES, member_id)
+        for member_id in unfinished:
+            with transaction():
+                people.reconcile(tenant, member_id, policy, now)
 
     # -- invoices --------------------------------------------------------------------
 

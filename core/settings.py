@@ -27,6 +27,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from core.agreeing import Side
 from core.errors import SettingsInvalid
 from core.names_taken import check_pattern
 from core.quota import DEFAULT_RESERVES, Limits, Purpose, QuotaPolicy, Reserve
@@ -163,6 +164,17 @@ class QuotaSettings(_Table):
         return QuotaPolicy(limits, reserves)
 
 
+class WinsSettings(_Table):
+    """``[tenants.<alias>.wins]``: whose value holds where both sides changed it."""
+
+    name: Side = Side.PLATFORM
+    email: Side = Side.PLATFORM
+    phone: Side = Side.PLATFORM
+    address: Side = Side.PLATFORM
+    tax_number: Side = Side.PLATFORM
+    company_number: Side = Side.PLATFORM
+
+
 class TenantSettings(_Table):
     """``[tenants.<alias>]``: one Xero organisation."""
 
@@ -175,6 +187,14 @@ class TenantSettings(_Table):
     plus_tag_domains: tuple[str, ...] = ()
     #: Where an invoice's Url field points: the member's page on the platform.
     subject_url: Annotated[str, AfterValidator(_subject_pattern)] | None = None
+    #: What becomes of an invoice whose contact is archived in Xero.
+    archived_contact: Literal["hold", "restore"] = "hold"
+    wins: WinsSettings = WinsSettings()
+
+    def winner(self, field: str) -> Side:
+        """Whose value of a contact's field holds; what only Xero says is Xero's."""
+        side: Side = getattr(self.wins, field, Side.XERO)
+        return side
 
     @property
     def zone_info(self) -> ZoneInfo:

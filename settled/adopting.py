@@ -86,7 +86,9 @@ def adopt(
         _require_ready(alias)
         parts.make(is_guest=True)
         places = _patience(parts, alias, bar)
-        adopting = Adopting(alias, parts.registry, parts.tables, places, parts.clock)
+        adopting = Adopting(
+            alias, settings, parts.registry, parts.tables, places, parts.clock
+        )
         looked = adopting.look(lines, _shown(bar, "reading", len(lines)))
         count = None
         if is_meant and looked.is_fine:

@@ -186,6 +186,26 @@ def create(member: str, because: str, tenant: str | None, config: Path | None) -
     click.echo(f"member {member} gets a contact; invoices that wait for it: {count}")
 
 
+@contacts.command()
+@click.option("--member", metavar="MEMBER", help="Only those of this member.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@tenant_option
+@config_option
+def conflicts(
+    member: str | None, as_json: bool, tenant: str | None, config: Path | None
+) -> None:
+    """List the edits that were overruled: the platform's or Xero's, and by whom."""
+    found = _desk(config, tenant).conflicts(member)
+    if as_json:
+        click.echo(json.dumps([edit.as_data() for edit in found], ensure_ascii=False))
+        return
+    columns = ("when", "member", "field", "agreed", "platform", "Xero", "holds")
+    table = Table(*columns, box=None)
+    for edit in found:
+        table.add_row(*edit.cells())
+    show(table if found else "none")
+
+
 FINDING_COLUMNS = (
     "kind",
     "certain",

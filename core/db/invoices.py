@@ -265,6 +265,17 @@ def count_by_contact(tenant: str) -> dict[str, int]:
     return {row.contact_id: row.count for row in rows}
 
 
+@statement
+def _held(tenant: Slot) -> Any:
+    is_held = (Invoice.tenant == tenant) & (Invoice.state == InvoiceState.HELD)
+    return Invoice.select().where(is_held).limit(1)
+
+
+def is_any_held(tenant: str) -> bool:
+    """Whether any invoice waits for a person."""
+    return _held.first(tenant=tenant) is not None
+
+
 @cache
 def _change_of(columns: tuple[str, ...]) -> Statement:
     """UPDATE of these columns, on condition that the version has not moved."""

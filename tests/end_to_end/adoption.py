@@ -56,7 +56,13 @@ def adopting(world: World, **changed: Any) -> Adopting:
 
     slot = Patience(daemon.door, "main", Purpose.HOUSEKEEPING, wait)
     return Adopting(
-        "main", daemon.registry, daemon.tables, slot, world.clock, **changed
+        "main",
+        world.settings,
+        daemon.registry,
+        daemon.tables,
+        slot,
+        world.clock,
+        **changed,
     )
 
 

@@ -230,6 +230,8 @@ def test_a_limit_of_xeros_is_waited_for(world: World) -> None:
     )
     daemon = world.daemon
     places = Patience(daemon.door, "main", Purpose.HOUSEKEEPING, wait)
-    patient = Adopting("main", daemon.registry, daemon.tables, places, world.clock)
+    patient = Adopting(
+        "main", world.settings, daemon.registry, daemon.tables, places, world.clock
+    )
     assert patient.look([line(number, asked)], ignored).counts() == {"open": 1}
     assert waited
