@@ -133,10 +133,10 @@ class Door:
 
     def _check(self, envelope: Envelope) -> None:
         """Its type has an owner, and its data is what the owner's model asks for."""
-        owned = self.registry.rule_for(envelope.type)
-        if owned is None:
+        model = self.registry.model_for(envelope.type)
+        if model is None:
             raise Refused(f"no workflow handles {envelope.type}", "type")
-        validated(owned[1].model, envelope.data)
+        validated(model, envelope.data)
 
     def _add(self, envelope: Envelope, tenant: str) -> int | None:
         now = self.clock.now()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import contacts as deciding
+from core import people
 from core.contact_matching import (
     ACTIVE,
     Ambiguous,
@@ -26,6 +27,9 @@ from core.members import Member
 from core.settings import Settings
 from core.waking import LaneName
 
+#: A call to Xero is under way, and nobody knows what comes of it.
+SOON = "try again in a minute"
+
 
 class NotDecided(SettledError):
     """A person's decision can't be carried out; nothing was changed."""
@@ -40,7 +44,12 @@ class Person:
 
 
 def link(
-    tenant: str, member_id: str, contact_id: str, person: Person, now: datetime
+    tenant: str,
+    member_id: str,
+    contact_id: str,
+    person: Person,
+    now: datetime,
+    settings: Settings,
 ) -> int:
     """This contact is this member. What waited for it goes on.
 
@@ -50,6 +59,8 @@ def link(
     Raises:
         NotDecided: one of the two is tied otherwise, or the contact is not in use.
     """
+    # In the order of matching, here as below.
+    people.lock(tenant, member_id)
     contacts.lock_member(tenant, member_id)
     contact = _in_use(tenant, contact_id)
     before = contacts.link_of(tenant, member_id)
@@ -72,6 +83,7 @@ def link(
         candidates=[shown],
         by=person.name,
     )
+    people.reconcile(tenant, member_id, settings.tenants[tenant], now)
     return deciding.go_on(tenant, member_id, Known(contact_id), now, person.name)
 
 
@@ -86,7 +98,7 @@ def unlink(
     Raises:
         NotDecided: there is no link, or an invoice is about to leave by it.
     """
-    # In the order of matching: the link first, which invoices are raised by.
+    people.lock(tenant, member_id)
     row = contacts.lock_link(tenant, member_id)
     contacts.lock_member(tenant, member_id)
     if row is None:
@@ -98,6 +110,8 @@ def unlink(
             f"on their way to Xero on contact {row.contact_id}: {names}; "
             "wait until they are raised, or have the platform cancel them"
         )
+    if not people.part(tenant, member_id, now):
+        raise NotDecided(f"contact {row.contact_id} is being updated; {SOON}")
     contacts.unlink(tenant, member_id)
     contact_decisions.note(
         tenant,
@@ -109,8 +123,7 @@ def unlink(
         reason=person.because,
         by=person.name,
     )
-    domains = settings.tenants[tenant].plus_tag_domains
-    deciding.retry(tenant, member_id, now, domains)
+    deciding.retry(tenant, member_id, settings.tenants[tenant], now)
     raised = invoices.of_payer(tenant, member_id, InvoiceState.RAISED)
     return sum(invoice.contact_id == row.contact_id for invoice in raised)
 
@@ -126,12 +139,13 @@ def create(
     Raises:
         NotDecided: nothing waits for this, or a contact has the member's number.
     """
+    people.lock(tenant, member_id)
     contacts.lock_member(tenant, member_id)
     held = invoices.of_payer(tenant, member_id, InvoiceState.HELD)
     if not held:
         raise NotDecided(f"nothing waits for a decision about member {member_id}")
-    member = Member.model_validate(held[-1].payer)
-    found = deciding.decide(tenant, member, settings.tenants[tenant].plus_tag_domains)
+    member = people.newest(tenant, Member.model_validate(held[-1].payer))
+    found = deciding.decide(tenant, member, settings.tenants[tenant])
     _refuse_twins(member, found)
     resolution = deciding.create(tenant, member, now)
     if isinstance(resolution, Undecided):
@@ -163,7 +177,7 @@ def _refuse_twins(member: Member, found: Match) -> None:
 
 
 def _in_use(tenant: str, contact_id: str) -> MirrorContact:
-    contact = contacts.by_ids(tenant, [contact_id]).get(contact_id)
+    contact = contacts.get(tenant, contact_id)
     if contact is None:
         raise NotDecided(
             f"contact {contact_id} is not in the mirror; `settled contacts load` reads "
@@ -181,6 +195,5 @@ def _stop_creating(tenant: str, member_id: str) -> None:
     is_leaving = asked.state == WriteState.CLAIMED
     if is_leaving or not writes.drop(tenant, LaneName.CONTACTS, member_id):
         raise NotDecided(
-            f"Xero is being asked to create a contact for member {member_id}; "
-            "try again in a minute"
+            f"Xero is being asked to create a contact for member {member_id}; {SOON}"
         )

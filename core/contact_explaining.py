@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from core import contacts as deciding
+from core import people
 from core.contact_matching import (
     ACTIVE,
     Ambiguous,
@@ -25,7 +26,6 @@ from core.db.invoices import InvoiceState
 from core.db.models import ContactDecision, Invoice
 from core.errors import SettledError
 from core.members import Member
-from core.normalising import name_key
 from core.settings import Settings
 
 
@@ -98,7 +98,7 @@ def explain(tenant: str, who: str, settings: Settings) -> Explanation:
     Raises:
         Unheard: neither is known.
     """
-    contact = contacts.by_ids(tenant, [who]).get(who)
+    contact = contacts.get(tenant, who)
     if contact is None:
         return _explain_member(tenant, who, settings)
     owner = contacts.member_of(tenant, [who]).get(who)
@@ -114,16 +114,14 @@ def _explain_member(tenant: str, member_id: str, settings: Settings) -> Explanat
     told = invoices.newest_payer(tenant, member_id)
     if linked_to is None and not decisions and told is None:
         raise Unheard(f"{member_id}: no member and no contact is known by this id")
-    contact = contacts.by_ids(tenant, [linked_to] if linked_to else []).get(
-        linked_to or ""
-    )
+    contact = contacts.get(tenant, linked_to) if linked_to else None
     waiting = invoices.of_payer(tenant, member_id, *_WAITING)
     if told is None:
         return Explanation(
             member_id, None, contact, bool(linked_to), decisions, None, (), (), waiting
         )
-    member = Member.model_validate(told)
-    found = deciding.decide(tenant, member, settings.tenants[tenant].plus_tag_domains)
+    member = people.newest(tenant, Member.model_validate(told))
+    found = deciding.decide(tenant, member, settings.tenants[tenant])
     also, namesakes = _also(tenant, member, found, settings)
     return Explanation(
         member_id,
@@ -158,7 +156,7 @@ def _also(
         )
         if candidate.contact.contact_id not in shown
     }
-    named = contacts.namesakes(tenant, name_key(member.name))
+    named = contacts.namesakes(tenant, member.name)
     others = [c for c in named if c.contact_id not in shown | fitting.keys()]
     return list(fitting.values()), others
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import contacts as deciding
-from core.contact_desk import Person
+from core.contact_desk import SOON, Person
 from core.contact_matching import ACTIVE, MatchRule, MirrorContact
 from core.contacts import Known
 from core.db import contact_decisions, contacts, invoices, writes
@@ -100,10 +100,7 @@ def _stop_creating(tenant: str, rows: Sequence[Row], books: "_Books") -> None:
 
 
 def _creating(row: Row) -> str:
-    return (
-        f"Xero is being asked to create a contact for member {row.member_id}; "
-        "try again in a minute"
-    )
+    return f"Xero is being asked to create a contact for member {row.member_id}; {SOON}"
 
 
 class _Books:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from core.contact_names import Comparison, Likeness, compare, is_company
 from core.members import Member
@@ -36,6 +37,7 @@ class MatchRule(StrEnum):
     TAX_NUMBER = "tax_or_company_number"
     EMAIL_AND_NAME = "email_and_name"
     CREATED = "created"
+    MERGED = "merged"  # Xero has merged the member's contact into it
     PERSON = "person"  # somebody has said so
 
 
@@ -53,7 +55,11 @@ class Doubt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MirrorContact:
-    """A contact as Xero last showed it."""
+    """A contact as Xero last showed it.
+
+    Args:
+        details: what no rule matches by, under the names of ``contact_fields``.
+    """
 
     contact_id: str
     name: str
@@ -65,6 +71,7 @@ class MirrorContact:
     updated_at: datetime | None
     tax_number: str = ""
     company_number: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name_key(self) -> str:

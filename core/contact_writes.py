@@ -6,14 +6,16 @@ from typing import Any
 
 import structlog
 
-from core import contacts
+from core import contacts, people
 from core.calls import Admit, XeroAnswer
 from core.clock import Clock
+from core.contact_fields import as_xero_has_it, is_empty, said
 from core.db import writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
-from core.members import Address, Member
+from core.members import Member
 from core.messages import canonical
+from core.names_taken import QUARANTINE, distinct_name
 from core.paging import ARCHIVED_TOO, Place, read_all
 from core.quota import Purpose
 from core.settings import Settings
@@ -24,11 +26,10 @@ from core.xero_json import errors as errors_of
 
 log = structlog.get_logger()
 
-#: What Xero says when another active contact has the name (facts/xero.md, section 5).
-NAME_TAKEN = "already assigned to another contact"
-
-#: Xero's limit for a contact's name.
-NAME_LENGTH = 255
+#: What Xero says when another contact has the name (facts/xero.md, section 5), and of a
+#: ContactNumber in the same words.
+TAKEN = "already assigned to another contact"
+OF_A_NAME = "The contact name "
 
 #: A look-up reads what changed since before the call, by clocks that may differ.
 BEFORE_THE_CALL = timedelta(minutes=10)
@@ -66,10 +67,17 @@ class CreateContacts:
         by_number = {
             raw.get("ContactNumber"): raw for raw in answer.json.get("Contacts") or []
         }
-        return {
+        found = {
             element.id: _outcome(by_number[element.key])
             for element in elements
             if element.key in by_number
+        }
+        # A number that is taken is perhaps our own, from a call whose answer was lost:
+        # unknown, until Xero has been asked.
+        return {
+            element_id: outcome
+            for element_id, outcome in found.items()
+            if not _is_number_taken(outcome)
         }
 
     def look_up(
@@ -100,14 +108,18 @@ class CreateContacts:
         if not outcome.errors:
             # First, because it waits for whoever has just asked for this contact.
             writes.finish(element, WriteState.DONE)
-            contacts.created(element.tenant, element.key, outcome.record, now)
+            sent, policy = _member(element), self.settings.tenants[element.tenant]
+            names_taken = element.data.get("names_taken", ())
+            contacts.created(
+                element.tenant, sent, outcome.record, now, names_taken=names_taken
+            )
+            people.reconcile(element.tenant, sent.id, policy, now)
             log.info("contact.created", member_id=element.key, intent=element.intent_id)
-        elif NAME_TAKEN in outcome.errors[0] and "name" not in element.data:
-            name = self._other_name(element)
-            writes.due_again(element, now, data={**element.data, "name": name})
+        elif reason := taken_name(outcome):
+            self._name_is_taken(element, reason, now)
         else:
             reason = "; ".join(outcome.errors)
-            writes.finish(element, WriteState.REFUSED, reason)
+            self._give_up(element, reason)
             contacts.refused_by_xero(element.tenant, _member(element), reason, now)
 
     def recorded(
@@ -117,46 +129,52 @@ class CreateContacts:
             self.waker.lane(tenant, LaneName.INVOICES)
         self.waker.relay()
 
+    def _name_is_taken(self, element: Write, reason: str, now: datetime) -> None:
+        """The second name, if the tenant wants one and it has not been tried."""
+        tenant, member = element.tenant, _member(element)
+        pattern = self.settings.tenants[tenant].name_taken
+        clash = contacts.name_clash(tenant, _name(element), reason)
+        names_taken = [*element.data.get("names_taken", ()), clash]
+        if pattern != QUARANTINE and len(names_taken) == 1:
+            name = distinct_name(pattern, member.name, member.id)
+            again = {**element.data, "name": name, "names_taken": names_taken}
+            writes.due_again(element, now, data=again)
+            log.info("contact.name_taken", member_id=member.id)
+            return
+        names = [clash["name"] for clash in names_taken]
+        self._give_up(element, reason, wanted_names=names)
+        contacts.name_taken(tenant, member, names_taken, now)
+
+    def _give_up(self, element: Write, reason: str, **why: Any) -> None:
+        """Whoever has it tried again wants the member's own name first."""
+        writes.finish(element, WriteState.REFUSED, reason)
+        writes.keep(element, {"member": element.data["member"], **why})
+
     def _body(self, element: Write) -> dict[str, Any]:
         member = _member(element)
-        body: dict[str, Any] = {
-            "ContactNumber": member.id,
-            "Name": element.data.get("name", member.name),
-            "EmailAddress": member.email,
-        }
-        if member.phone:
-            body["Phones"] = [{"PhoneType": "DEFAULT", "PhoneNumber": member.phone}]
-        if member.address:
-            body["Addresses"] = [_address(member.address)]
-        if member.tax_number:
-            body["TaxNumber"] = member.tax_number
-        if member.company_number:
-            body["CompanyNumber"] = member.company_number
-        return body
-
-    def _other_name(self, element: Write) -> str:
-        """The newcomer's name where Xero has another contact of the same name."""
-        member = _member(element)
-        pattern = self.settings.tenants[element.tenant].name_taken
-        return pattern.format(name=member.name, member_id=member.id)[:NAME_LENGTH]
+        values = {f: value for f, value in said(member).items() if not is_empty(value)}
+        values["name"] = _name(element)
+        return {"ContactNumber": member.id, **as_xero_has_it(values)}
 
 
 def _outcome(raw: Mapping[str, Any]) -> Outcome:
     return Outcome(record=parse_contact(raw), errors=errors_of(raw))
 
 
+def taken_name(outcome: Outcome) -> str:
+    """Xero's words for a name that another contact has; empty: it has none."""
+    about = (e for e in outcome.errors if e.startswith(OF_A_NAME) and TAKEN in e)
+    return next(about, "")
+
+
+def _is_number_taken(outcome: Outcome) -> bool:
+    return any(TAKEN in e and not e.startswith(OF_A_NAME) for e in outcome.errors)
+
+
+def _name(element: Write) -> str:
+    """What the contact is to be called, in this try."""
+    return str(element.data.get("name", _member(element).name))
+
+
 def _member(element: Write) -> Member:
     return Member.model_validate(element.data["member"])
-
-
-def _address(address: Address) -> dict[str, str]:
-    parts = {
-        "AddressType": "STREET",
-        "AddressLine1": address.line1,
-        "AddressLine2": address.line2,
-        "City": address.city,
-        "Region": address.region,
-        "PostalCode": address.postal_code,
-        "Country": address.country,
-    }
-    return {name: value for name, value in parts.items() if value}

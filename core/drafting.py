@@ -1,12 +1,11 @@
 """A draft becomes an invoice row: once for each subject and charge."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from core import answers, contacts, invoice_messages, rebuilding
+from core import adopted, answers, contacts, invoice_messages, people, rebuilding
 from core.business_days import start_of
 from core.db import inbox, invoices, outbox
 from core.db.database import transaction
@@ -16,17 +15,18 @@ from core.db.models import Inbox, Invoice, InvoiceSubject
 from core.drafts import InvoiceDraft, Settles, draft_data, line_data, total_of
 from core.errors import Refused, VersionMoved
 from core.messages import hash_of
+from core.people import Said
+from core.settings import TenantSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What the tenant and its workflow's settings contribute to a draft."""
 
-    zone: ZoneInfo
+    policy: TenantSettings
     rates: Mapping[str, Decimal]
     accounts: set[str]
     is_emailed: bool = True  # whether this workflow's invoices are
-    tag_domains: Collection[str] = ()  # as the tenant declares (core.contacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,12 @@ class _Charge:
 
 
 def commit_draft(
-    row: Inbox, workflow: str, draft: InvoiceDraft, setup: Setup, now: datetime
+    row: Inbox,
+    workflow: str,
+    draft: InvoiceDraft,
+    setup: Setup,
+    said: Said,
+    now: datetime,
 ) -> Invoice | None:
     """Write the invoice and the answer; a repeat is answered with the first invoice.
 
@@ -55,20 +60,19 @@ def commit_draft(
     with transaction():
         if not inbox.finish(row.id, InboxState.DONE):
             return None
+        people.hear_all(row.tenant, said, setup.policy, now)
         charges = [_charge(row.tenant, workflow, draft, s) for s in draft.settles]
         first = _invoiced_before(charges, draft)
         if first is not None and first.asked_by_id == row.id:
             inbox.reopen(row.id, now)  # free, and we ended before its action was said
             return first
+        first = first or adopted.as_a_whole(row, workflow, draft)
+        if first is None:
+            first = _explain_rebuilt(row, workflow, draft, charges, setup, now)
+        elif first.state == InvoiceState.ADOPTED:
+            first = _explain_adopted(first, row, draft, charges, now)
         if first is not None:
             _answer_repeat(row, first, now)
-            return None
-        found = rebuilding.explained_by(row, workflow, draft)
-        if found is not None:
-            for charge in charges:
-                _add_subject(found, charge)
-            rebuilding.complete(found, row, draft, is_emailed=setup.is_emailed, now=now)
-            _answer_repeat(row, found, now)
             return None
         invoice = _add_invoice(row, workflow, draft, total, setup, now)
         for charge in charges:
@@ -76,7 +80,7 @@ def commit_draft(
         if total == 0:
             inbox.reopen(row.id, now)  # done with its action, in ``settle_free``
             return invoice
-        _give_contact(invoice, draft, setup, now)
+        _give_contact(invoice, draft, setup.policy, now)
     return None
 
 
@@ -114,7 +118,10 @@ def _invoiced_before(charges: Sequence[_Charge], draft: InvoiceDraft) -> Invoice
         return None
     for charge in charges:
         before = standing.get(_key(charge))
-        if before is not None and charge.content_hash != before.content_hash:
+        if before is not None and before.content_hash not in (
+            charge.content_hash,
+            adopted.UNKNOWN_CONTENT,
+        ):
             raise Refused(
                 f"{before.charge} of {before.subject} was invoiced before with other "
                 "content",
@@ -136,6 +143,39 @@ def _key(charge: _Charge) -> tuple[str, str]:
 def _anew(before: InvoiceSubject, draft: InvoiceDraft) -> bool:
     """The earlier invoice is gone, and raising another was asked for."""
     return draft.reissue and InvoiceState(before.invoice.state) in ENDED
+
+
+def _explain_rebuilt(
+    row: Inbox,
+    workflow: str,
+    draft: InvoiceDraft,
+    charges: Sequence[_Charge],
+    setup: Setup,
+    now: datetime,
+) -> Invoice | None:
+    """This message once led to an invoice that a restored database had forgotten."""
+    found = rebuilding.explained_by(row, workflow, draft)
+    if found is not None:
+        for charge in charges:
+            _add_subject(found, charge)
+        rebuilding.complete(found, row, draft, is_emailed=setup.is_emailed, now=now)
+    return found
+
+
+def _explain_adopted(
+    known: Invoice,
+    row: Inbox,
+    draft: InvoiceDraft,
+    charges: Sequence[_Charge],
+    now: datetime,
+) -> Invoice:
+    """What this message asks for was invoiced by others, and adopted."""
+    found = adopted.lock_for(known, draft)
+    invoices.forget_subjects(found.id)
+    for charge in charges:
+        _add_subject(found, charge)
+    adopted.complete(found, row, draft, now)
+    return found
 
 
 def _answer_repeat(row: Inbox, first: Invoice, now: datetime) -> None:
@@ -163,7 +203,7 @@ def _add_invoice(
         currency=draft.currency,
         total=total,
         due_on=draft.due_on,
-        raise_at=draft.raise_on and start_of(draft.raise_on, setup.zone),
+        raise_at=draft.raise_on and start_of(draft.raise_on, setup.policy.zone_info),
         asked_by=row,
         created_at=now,
     )
@@ -175,7 +215,7 @@ def _add_subject(invoice: Invoice, charge: _Charge) -> None:
         workflow=invoice.workflow,
         subject=charge.settles.subject,
         charge=charge.settles.charge,
-        round=1 if charge.before is None else charge.before.round + 1,
+        round=_round(invoice, charge.before),
         invoice=invoice,
         member_id=charge.settles.member_id,
         content_hash=charge.content_hash,
@@ -185,10 +225,17 @@ def _add_subject(invoice: Invoice, charge: _Charge) -> None:
         raise VersionMoved(f"{charge.settles.subject} was just invoiced")
 
 
+def _round(invoice: Invoice, before: InvoiceSubject | None) -> int:
+    """The next one, unless it is this invoice that has the last one."""
+    if before is None:
+        return 1
+    return before.round if before.invoice_id == invoice.id else before.round + 1
+
+
 def _give_contact(
-    invoice: Invoice, draft: InvoiceDraft, setup: Setup, now: datetime
+    invoice: Invoice, draft: InvoiceDraft, policy: TenantSettings, now: datetime
 ) -> None:
-    resolution = contacts.resolve(invoice.tenant, draft.payer, now, setup.tag_domains)
+    resolution = contacts.resolve(invoice.tenant, draft.payer, policy, now)
     match resolution:
         case contacts.Known(contact_id, others_wait):
             contacts.make_ready(invoice, contact_id, now)

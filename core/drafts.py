@@ -258,9 +258,12 @@ class InvoiceRules:
         workflow: its name, the beginning of every Reference.
         settings: the model of its table ``[plugins.<workflow>]`` in the settings.
         actions: every type of message that its hooks may return.
+        charges: every charge that its rules may name. Of an invoice that is adopted
+            without one, the only one is meant.
     """
 
     workflow: str
     settings: type[WorkflowSettings]
     rules: tuple[Rule[Any], ...]
     actions: tuple[str, ...]
+    charges: tuple[str, ...] = ()

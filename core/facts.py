@@ -52,6 +52,16 @@ class XeroLine:
     account_code: str
     tax_type: str
 
+    def as_data(self) -> dict[str, str]:
+        """The line as the books keep it."""
+        return {
+            "description": self.description,
+            "quantity": format(self.quantity, "f"),
+            "unit_amount": format(self.unit_amount, "f"),
+            "account_code": self.account_code,
+            "tax_type": self.tax_type,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class XeroPayment:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from pydantic import BaseModel
 
-from core import answers, drafting, mirror, reference_data, undoing
+from core import answers, drafting, member_updates, mirror, reference_data, undoing
 from core.business_days import day_of
 from core.clock import Clock
 from core.db import inbox, outbox, problems, recovery, reference
@@ -20,8 +21,10 @@ from core.db.inbox import InboxState
 from core.db.models import Inbox, Invoice
 from core.drafts import Decision, Incoming, Prices, Rule, RuleContext, Undo
 from core.errors import Refused, VersionMoved
+from core.members import MEMBER_UPDATED, MemberUpdated, named_in
 from core.messages import Envelope, validated
 from core.metrics import Metrics
+from core.people import Said
 from core.registry import PluginFailed, Registry, Workflow
 from core.settings import Settings
 from core.settling import Settler
@@ -114,24 +117,38 @@ class Handler:
     def _handle(self, row: Inbox) -> Sequence[LaneName]:
         """Decide and commit; the lanes that now have work."""
         envelope = Envelope.model_validate(json.loads(row.body))
+        if envelope.type == MEMBER_UPDATED:
+            data = validated(MemberUpdated, envelope.data)
+            said = Said(row, envelope.time, [data.member], self.settings.bus.groups[0])
+            policy = self.settings.tenants[row.tenant]
+            member_updates.commit_update(said, policy, self.clock.now())
+            return [LaneName.CONTACT_READS]
         owned = self.registry.rule_for(envelope.type)
         if owned is None:
             raise Refused(f"no workflow handles {envelope.type}", "type")
-        workflow, rule = owned
+        return self._follow_rule(row, envelope, *owned)
+
+    def _follow_rule(
+        self, row: Inbox, envelope: Envelope, workflow: Workflow, rule: Rule[Any]
+    ) -> Sequence[LaneName]:
         surroundings = self._surroundings(row.tenant)
-        decision = self._decide(row.tenant, workflow, rule, envelope, surroundings)
-        now = self.clock.now()
-        if isinstance(decision, Undo):
-            undoing.commit_undo(row, workflow.name, decision, now)
-            return [LaneName.VOIDS]
-        setup = surroundings.setup
-        email = self.tables.of(workflow.name).email
-        free = drafting.commit_draft(
-            row, workflow.name, decision, replace(setup, is_emailed=email), now
+        data = validated(rule.model, envelope.data)
+        decision = self._decide(
+            row.tenant, workflow, rule, envelope, data, surroundings
         )
+        said = Said(
+            row, envelope.time, list(named_in(data)), self.settings.bus.groups[0]
+        )
+        setup, now = surroundings.setup, self.clock.now()
+        if isinstance(decision, Undo):
+            undoing.commit_undo(row, workflow.name, decision, said, setup.policy, now)
+            return [LaneName.VOIDS, LaneName.CONTACT_READS]
+        email = self.tables.of(workflow.name).email
+        setup = replace(setup, is_emailed=email)
+        free = drafting.commit_draft(row, workflow.name, decision, setup, said, now)
         if free is not None:
             self._settle_free(row, free)
-        return [LaneName.CONTACTS, LaneName.INVOICES]
+        return [LaneName.CONTACTS, LaneName.CONTACT_READS, LaneName.INVOICES]
 
     def _settle_free(self, row: Inbox, free: Invoice) -> None:
         try:
@@ -146,11 +163,11 @@ class Handler:
         workflow: Workflow,
         rule: Rule[Any],
         envelope: Envelope,
+        data: BaseModel,
         surroundings: "Surroundings",
     ) -> Decision:
         """Ask the rule, outside any transaction."""
         zone = self.settings.tenants[tenant].zone_info
-        data = validated(rule.model, envelope.data)
         message = Incoming(envelope.id, envelope.type, envelope.subject, data)
         context = RuleContext(
             on=day_of(envelope.time, zone),
@@ -175,10 +192,9 @@ class Handler:
                 base_currency=reference_data.base_currency(tenant),
                 prices={w: reference.prices(w) for w in self.registry.workflows},
                 setup=drafting.Setup(
-                    zone=self.settings.tenants[tenant].zone_info,
+                    policy=self.settings.tenants[tenant],
                     rates=reference_data.percent_by_tax_type(tenant),
                     accounts=reference_data.account_codes(tenant),
-                    tag_domains=self.settings.tenants[tenant].plus_tag_domains,
                 ),
             )
         return held

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import structlog
 
-from core import answers, invoice_messages
+from core import answers, invoice_messages, people
 from core.business_days import day_of, due_on
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
@@ -194,7 +194,10 @@ class RaiseInvoices:
             self._follow(invoice, LaneName.EMAILS, now)
 
     def _follow(self, invoice: Invoice, lane: LaneName, now: datetime) -> None:
-        writes.add(invoice.tenant, lane, str(invoice.id), now, invoice=invoice)
+        due_at: datetime | None = now
+        if lane is LaneName.EMAILS:
+            due_at = people.when_to_mail(invoice.tenant, invoice.payer_member_id, now)
+        writes.add(invoice.tenant, lane, str(invoice.id), due_at, invoice=invoice)
 
     def _total_differs(
         self, invoice: Invoice, seen: XeroInvoice, now: datetime

@@ -5,6 +5,7 @@ ContactNumber 50, Name 255 without ``<`` and ``>``, EmailAddress 255 and ASCII.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import (
@@ -81,3 +82,27 @@ class Member(BaseModel):
     tax_number: Annotated[str, StringConstraints(max_length=50)] | None = None
     company: Name | None = None
     company_number: Annotated[str, StringConstraints(max_length=50)] | None = None
+
+
+#: The one message that no workflow owns.
+MEMBER_UPDATED = "member.updated"
+
+
+class MemberUpdated(BaseModel):
+    """Its data: the member as the platform has them now."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    member: Member
+
+
+def named_in(data: Any) -> Iterator[Member]:
+    """Everybody of whom a message's data says something, each time it does."""
+    if isinstance(data, Member):
+        yield data
+    elif isinstance(data, BaseModel):
+        for _, value in data:
+            yield from named_in(value)
+    elif isinstance(data, tuple | list):
+        for value in data:
+            yield from named_in(value)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from core import contact_changes
 from core import contacts as deciding
 from core.calls import Door
 from core.clock import Clock
@@ -56,8 +57,8 @@ class MirrorLane:
             ARCHIVED_TOO,
             lambda page: self._apply(tenant, page, seen),
         )
-        domains = self.settings.tenants[tenant].plus_tag_domains
-        deciding.release_decided(tenant, self.clock.now(), domains)
+        policy = self.settings.tenants[tenant]
+        deciding.release_decided(tenant, policy, self.clock.now())
         every = timedelta(seconds=self.settings.sweep.contacts_every_s)
         with transaction():
             reference.move_cursor(tenant, CURSOR, read_until)
@@ -72,13 +73,17 @@ class MirrorLane:
         return lanes.due_at(tenant, LaneName.MIRROR)
 
     def _apply(self, tenant: str, page: Page, seen: set[str]) -> None:
-        """The cursor moves only after its page is in the books."""
+        """The cursor moves only after its page is in the books, with what follows."""
         found = [contact(raw) for raw in page.rows]
-        seen.update(each.contact_id for each in found)
+        ids = [each.contact_id for each in found]
+        seen.update(ids)
         left = None if page.left is None else page.left - len(found)
         far = Progress(len(seen), None if left is None else len(seen) + left)
         with transaction():
             contacts.put(tenant, found)
+        policy = self.settings.tenants[tenant]
+        contact_changes.noticed(tenant, ids, policy, self.clock.now())
+        with transaction():
             if page.after is not None and page.after.since is not None:
                 reference.move_cursor(tenant, CURSOR, page.after.since)
             now = self.clock.now()

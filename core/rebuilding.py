@@ -5,7 +5,6 @@ whom, and what the workflow's hooks need to know stands in the platform's messag
 which the platform sends again after a restore (decision 0009).
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -43,7 +42,7 @@ def rebuild(tenant: str, workflow: str, seen: XeroInvoice, now: datetime) -> Inv
         payer_member_id=member,
         payer={},
         contact_id=seen.contact_id,
-        draft={"lines": _lines_of(seen)},
+        draft={"lines": [line.as_data() for line in seen.lines]},
         currency=seen.currency,
         total=seen.total,
         issued_on=seen.issued_on,
@@ -135,19 +134,6 @@ def tell_unexplained(tenant: str, now: datetime) -> int:
 def close_when_explained(tenant: str, now: datetime) -> None:
     if not invoices.rebuilt(tenant):
         problems.close_problem(_cause(tenant), now)
-
-
-def _lines_of(seen: XeroInvoice) -> Sequence[dict[str, str]]:
-    return [
-        {
-            "description": line.description,
-            "quantity": format(line.quantity, "f"),
-            "unit_amount": format(line.unit_amount, "f"),
-            "account_code": line.account_code,
-            "tax_type": line.tax_type,
-        }
-        for line in seen.lines
-    ]
 
 
 def _comparable(line: dict[str, str]) -> tuple[str, Decimal, Decimal, str, str]:

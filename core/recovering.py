@@ -6,9 +6,7 @@ date; and those that they do not know, in the order of their numbers. Until the 
 nothing is written to Xero (`core.db.recovery`).
 """
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,18 +14,21 @@ from typing import Any
 import structlog
 
 from core import contacts as deciding
-from core import invoice_messages, rebuilding
-from core.calls import Door, Slot, XeroAnswer, XeroRequest
+from core import invoice_messages, people, rebuilding
+from core.calls import Door
 from core.clock import Clock
 from core.contact_matching import MirrorContact
-from core.db import contacts, invoices, outbox, reads, recovery, writes
+from core.db import contacts, invoices, outbox, profiles, reads, recovery, writes
 from core.db.database import transaction
 from core.db.models import Invoice
 from core.db.writes import WriteState
 from core.errors import XeroWait
 from core.facts import GONE, XeroInvoice
+from core.invoice_numbers import parts_of
 from core.invoice_writes import RaiseInvoices
+from core.members import Member
 from core.paging import ARCHIVED_TOO, Page, Place, read_all
+from core.patience import Patience
 from core.quota import Purpose
 from core.registry import PluginFailed, Registry
 from core.settling import Settler
@@ -99,6 +100,7 @@ class Recovery:
         for seen in sorted(unknown.values(), key=lambda invoice: invoice.number):
             self._take_in(tenant, seen, summary)
         now = self.clock.now()
+        self._forget_agreements(tenant, now)
         with transaction():
             writes.end_empty_intents(tenant)
             summary.waiting_for_their_message = rebuilding.tell_unexplained(tenant, now)
@@ -128,8 +130,25 @@ class Recovery:
         write = writes.pending(tenant, LaneName.CONTACTS, number) if number else None
         if write is not None and contact.status == "ACTIVE":
             writes.finish(write, WriteState.DONE, "recovered")
-            deciding.created(tenant, number, contact, self.clock.now())
+            sent = Member.model_validate(write.data["member"])
+            names_taken = write.data.get("names_taken", ())
+            now = self.clock.now()
+            deciding.created(tenant, sent, contact, now, names_taken=names_taken)
             summary.contacts_settled += 1
+
+    def _forget_agreements(self, tenant: str, now: datetime) -> None:
+        """What both sides agreed on since is lost: they are compared as at first.
+
+        An update of that time must not leave; what it was for is weighed anew.
+        """
+        policy = self.raising.settings.tenants[tenant]
+        with transaction():
+            unfinished = profiles.forget_agreements(tenant)
+            for member_id in unfinished:
+                writes.forget(tenant, LaneName.CONTACT_UPDATES, member_id)
+        for member_id in unfinished:
+            with transaction():
+                people.reconcile(tenant, member_id, policy, now)
 
     # -- invoices --------------------------------------------------------------------
 
@@ -147,14 +166,14 @@ class Recovery:
             seen = {i.invoice_id: i for i in map(parse_invoice, page.rows)}
             ours = invoices.by_xero_id(tenant, seen)
             for xero_id, invoice in seen.items():
-                key = _numbered(invoice.number, prefixes)
-                if key is None:
-                    continue
-                prefix, year, count = key
-                highest[prefix, year] = max(highest.get((prefix, year), 0), count)
+                key = parts_of(invoice.number, prefixes)
+                if key is not None:
+                    prefix, year, count = key
+                    highest[prefix, year] = max(highest.get((prefix, year), 0), count)
                 if xero_id in ours:
+                    # Whatever its number: an adopted one keeps the one that it had.
                     self._bring_up_to_date(ours[xero_id], invoice, page, summary)
-                else:
+                elif key is not None:
                     unknown[xero_id] = invoice
             summary.invoices_read += len(seen)
             progress("invoices", summary.invoices_read)
@@ -266,40 +285,5 @@ class Recovery:
         query: dict[str, str],
         apply: Callable[[Page], None],
     ) -> None:
-        read_all(
-            lambda: self._admitted(tenant), kind, resource, Place(None), query, apply
-        )
-
-    @contextmanager
-    def _admitted(self, tenant: str) -> Iterator[Slot]:
-        yield _PatientSlot(self.door, tenant, self.wait)
-
-
-@dataclass(frozen=True, slots=True)
-class _PatientSlot:
-    """A read that waits for its place, however long Xero's limits ask for.
-
-    Only for reads: one that was refused a place is simply asked for again.
-    """
-
-    door: Door
-    tenant: str
-    wait: Callable[[XeroWait], None]
-
-    def send(
-        self, request: XeroRequest, last_check: Callable[[], None] | None = None
-    ) -> XeroAnswer:
-        while True:
-            try:
-                with self.door.admit(self.tenant, Purpose.INTERACTIVE) as slot:
-                    return slot.send(request, last_check)
-            except XeroWait as wait:
-                self.wait(wait)
-
-
-def _numbered(number: str, prefixes: set[str]) -> tuple[str, int, int] | None:
-    """Prefix, year and count of a number of ours; None: it is not."""
-    found = re.fullmatch(r"(.+)-(\d{4})-(\d{1,12})", number)
-    if found is None or found[1] not in prefixes:
-        return None
-    return found[1], int(found[2]), int(found[3])
+        places = Patience(self.door, tenant, Purpose.INTERACTIVE, self.wait)
+        read_all(places.admit, kind, resource, Place(None), query, apply)

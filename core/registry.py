@@ -6,13 +6,18 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import pluggy
+from pydantic import BaseModel
 
 from core import hookspecs
 from core.drafts import InvoiceRules, Rule
 from core.errors import SettledError
 from core.facts import TOLD, Action, InvoiceEvent
+from core.members import MEMBER_UPDATED, MemberUpdated
 
 ENTRY_POINT_GROUP = "settled.plugins"
+
+#: Messages that concern every workflow: no plugin may own them.
+CORE_MESSAGES: Mapping[str, type[BaseModel]] = {MEMBER_UPDATED: MemberUpdated}
 
 EVENT_HOOKS = tuple(hook for hook, _ in TOLD.values())
 
@@ -67,7 +72,14 @@ class Registry:
 
     @property
     def message_types(self) -> Iterable[str]:
-        return self._rules.keys()
+        return {*CORE_MESSAGES, *self._rules}
+
+    def model_for(self, message_type: str) -> type[BaseModel] | None:
+        """What reads a message's data; None if nobody takes this type."""
+        if message_type in CORE_MESSAGES:
+            return CORE_MESSAGES[message_type]
+        owned = self._rules.get(message_type)
+        return None if owned is None else owned[1].model
 
     def rule_for(self, message_type: str) -> tuple[Workflow, Rule[Any]] | None:
         """The owner of a message type and its rule; None if nobody owns it."""
@@ -126,6 +138,8 @@ class Registry:
         return rules
 
     def _own(self, name: str, workflow: Workflow, rule: Rule[Any]) -> None:
+        if rule.message_type in CORE_MESSAGES:
+            raise PluginInvalid(name, f"{rule.message_type} is core's own")
         if rule.message_type in self._rules:
             owner = self._rules[rule.message_type][0].name
             raise PluginInvalid(name, f"{rule.message_type} is owned by {owner}")

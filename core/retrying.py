@@ -42,8 +42,13 @@ def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
 
 def _retry_contact(problem: Problem, now: datetime, settings: Settings) -> None:
     _, tenant, member_id = problem.cause.split(":", 2)
-    domains = settings.tenants[tenant].plus_tag_domains
-    contacts.retry(tenant, member_id, now, domains)
+    contacts.retry(tenant, member_id, settings.tenants[tenant], now)
+
+
+def _retry_update(problem: Problem, now: datetime, settings: Settings) -> None:
+    _, tenant, member_id = problem.cause.split(":", 2)
+    if not writes.ask_again(tenant, LaneName.CONTACT_UPDATES, member_id, now):
+        raise NothingToRetry(f"the update of {member_id} is not refused any more")
 
 
 def _retry_invoice(problem: Problem, now: datetime, settings: Settings) -> None:
@@ -86,8 +91,10 @@ def _type_of(problem: Problem) -> str:
 HOLDING = frozenset({"plugin_failed", "message_failed"})
 
 RETRIES: Mapping[str, Callable[[Problem, datetime, Settings], None]] = {
+    "contact_name_taken": _retry_contact,
     "contact_refused": _retry_contact,
     "contact_undecided": _retry_contact,
+    "contact_update_refused": _retry_update,
     "invoice_refused": _retry_invoice,
     "email_refused": _retry_email,
     "void_refused": _retry_void,

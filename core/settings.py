@@ -27,7 +27,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from core.agreeing import Side
 from core.errors import SettingsInvalid
+from core.names_taken import check_pattern
 from core.quota import DEFAULT_RESERVES, Limits, Purpose, QuotaPolicy, Reserve
 
 #: What the daemon reads and writes, and no more (facts/xero.md, Granular scopes).
@@ -54,14 +56,6 @@ def _filled(pattern: str, **values: str) -> str:
     except (KeyError, IndexError, ValueError) as error:
         names = ", ".join(f"{{{name}}}" for name in values)
         raise ValueError(f"may hold {names} and nothing else in braces") from error
-
-
-def _name_pattern(pattern: str) -> str:
-    if _filled(pattern, name="A", member_id="1") == _filled(
-        pattern, name="A", member_id="2"
-    ):
-        raise ValueError("must hold {member_id}, or two newcomers have one name")
-    return pattern
 
 
 def _subject_pattern(pattern: str) -> str:
@@ -170,18 +164,37 @@ class QuotaSettings(_Table):
         return QuotaPolicy(limits, reserves)
 
 
+class WinsSettings(_Table):
+    """``[tenants.<alias>.wins]``: whose value holds where both sides changed it."""
+
+    name: Side = Side.PLATFORM
+    email: Side = Side.PLATFORM
+    phone: Side = Side.PLATFORM
+    address: Side = Side.PLATFORM
+    tax_number: Side = Side.PLATFORM
+    company_number: Side = Side.PLATFORM
+
+
 class TenantSettings(_Table):
     """``[tenants.<alias>]``: one Xero organisation."""
 
     #: Xero's id of it; needed when the connection reaches more than one.
     tenant_id: str | None = None
     zone: Annotated[str, AfterValidator(_zone)] = "Africa/Johannesburg"
-    #: What a newcomer is called whose name Xero refuses as taken.
-    name_taken: Annotated[str, AfterValidator(_name_pattern)] = "{name} ({member_id})"
+    #: What a newcomer is called whose name Xero refuses as taken; or ``quarantine``.
+    name_taken: Annotated[str, AfterValidator(check_pattern)] = "{name} ({member_id})"
     #: Mail domains that ignore what follows a plus: jan+tax@… is jan@… there.
     plus_tag_domains: tuple[str, ...] = ()
     #: Where an invoice's Url field points: the member's page on the platform.
     subject_url: Annotated[str, AfterValidator(_subject_pattern)] | None = None
+    #: What becomes of an invoice whose contact is archived in Xero.
+    archived_contact: Literal["hold", "restore"] = "hold"
+    wins: WinsSettings = WinsSettings()
+
+    def winner(self, field: str) -> Side:
+        """Whose value of a contact's field holds; what only Xero says is Xero's."""
+        side: Side = getattr(self.wins, field, Side.XERO)
+        return side
 
     @property
     def zone_info(self) -> ZoneInfo:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import structlog
 
-from core import invoice_messages
+from core import adopted, invoice_messages
 from core.clock import Clock
 from core.db import inbox, invoices, outbox, problems, reads
 from core.db.database import transaction
@@ -114,6 +114,10 @@ class Settler:
             return  # read again when its message has said what it settles
         found = difference(invoices.what_is_known(invoice), seen)
         now = self.clock.now()
+        if invoice.state == InvoiceState.ADOPTED and found.changes:
+            with transaction():
+                adopted.keep_untold(invoice, found, now)
+            return
         if found.has_reversal and not confirmed:
             with transaction():
                 reads.ask(invoice.tenant, seen.invoice_id, now, now, confirms=True)
@@ -174,6 +178,8 @@ class Settler:
             state=InvoiceState.VOIDED if is_gone else invoice.state,
         )
         invoices.record_payments(invoice, found.added, found.removed, now)
+        if invoice.state == InvoiceState.ADOPTED:
+            adopted.nothing_untold(invoice, now)
         if not found.changes:
             return
         problems.close_problem(_cause(invoice), now)

@@ -35,27 +35,42 @@ class SweepLane:
 
     def step(self, tenant: str) -> bool:
         started = self.clock.now()
-        cursor = reference.cursor(tenant, CURSOR)
-        if cursor is None:
-            # Nothing that was in Xero before the first sweep is ours.
+        reached = reference.cursor(tenant, CURSOR)
+        if reached is None:
+            # What was in Xero before the first sweep is not ours, or was adopted.
             read_until = started - CLOCKS_APART
         else:
-            read_until = read_all(
-                lambda: self.door.admit(tenant, Purpose.HOUSEKEEPING),
-                "sweep_invoices",
-                "Invoices",
-                Place(cursor - OVERLAP),
-                {"where": 'Type=="ACCREC"'},
-                lambda page: self._apply(tenant, page),
-            )
+            read_until, reached = self._read(tenant, reached)
         every = timedelta(seconds=self.settings.sweep.invoices_every_s)
         with transaction():
-            reference.move_cursor(tenant, CURSOR, read_until)
+            reference.advance_cursor(tenant, CURSOR, reached, read_until)
             lanes.schedule(tenant, LaneName.SWEEP, started + every, ran_from=started)
         return False
 
     def next_due(self, tenant: str) -> datetime | None:
         return lanes.due_at(tenant, LaneName.SWEEP)
+
+    def _read(self, tenant: str, cursor: datetime) -> tuple[datetime, datetime]:
+        """All that changed; until when all is read, and where the cursor is by now."""
+        reached = cursor
+
+        def apply(page: Page) -> None:
+            nonlocal reached
+            self._apply(tenant, page)
+            since = page.after and page.after.since
+            with transaction():
+                if since and reference.advance_cursor(tenant, CURSOR, reached, since):
+                    reached = since
+
+        read_until = read_all(
+            lambda: self.door.admit(tenant, Purpose.HOUSEKEEPING),
+            "sweep_invoices",
+            "Invoices",
+            Place(cursor - OVERLAP),
+            {"where": 'Type=="ACCREC"'},
+            apply,
+        )
+        return read_until, reached
 
     def _apply(self, tenant: str, page: Page) -> None:
         seen = {i.invoice_id: i for i in map(parse_invoice, page.rows)}
@@ -69,6 +84,3 @@ class SweepLane:
                 now = self.clock.now()
                 with transaction():
                     reads.ask(tenant, xero_id, now + timedelta(minutes=1), now)
-        if page.after is not None and page.after.since is not None:
-            with transaction():
-                reference.move_cursor(tenant, CURSOR, page.after.since)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from core import answers, invoice_messages
+from core import answers, invoice_messages, people
 from core.db import inbox, invoices, outbox, problems, writes
 from core.db.database import transaction
 from core.db.inbox import InboxState
@@ -10,10 +10,19 @@ from core.db.invoices import InvoiceState
 from core.db.models import Inbox, Invoice
 from core.drafts import Undo
 from core.errors import Refused
+from core.people import Said
+from core.settings import TenantSettings
 from core.waking import LaneName
 
 
-def commit_undo(row: Inbox, workflow: str, undo: Undo, now: datetime) -> None:
+def commit_undo(
+    row: Inbox,
+    workflow: str,
+    undo: Undo,
+    said: Said,
+    policy: TenantSettings,
+    now: datetime,
+) -> None:
     """Take back what has not been sent, void what has, and answer.
 
     Raises:
@@ -32,6 +41,7 @@ def commit_undo(row: Inbox, workflow: str, undo: Undo, now: datetime) -> None:
             summary = None if invoice is None else invoice_messages.summary(invoice)
             answer = answers.done(row, outcome, summary)
             outbox.say([answer], tenant=row.tenant, at=now, answers=row)
+        people.hear_all(row.tenant, said, policy, now)
 
 
 def _undo(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
@@ -43,6 +53,12 @@ def _undo(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
         raise Refused(
             f"invoice {invoice.number or invoice.reference} settles other subjects "
             "too; part of it can't be undone",
+            "subject",
+        )
+    if state is InvoiceState.ADOPTED:
+        raise Refused(
+            f"invoice {invoice.number} was adopted, and the message that asks for it "
+            "has not come: send that first",
             "subject",
         )
     if state is InvoiceState.RAISED:

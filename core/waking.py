@@ -11,6 +11,8 @@ class LaneName(StrEnum):
     REFERENCE = "reference"
     MIRROR = "mirror"
     CONTACTS = "contacts"
+    CONTACT_UPDATES = "contact_updates"
+    CONTACT_READS = "contact_reads"
     INVOICES = "invoices"
     EMAILS = "emails"
     VOIDS = "voids"

@@ -1,4 +1,4 @@
-"""Webhook events become rows that say which invoice to read, and when.
+"""Webhook events become rows that say which invoice or contact to read, and when.
 
 An event is a doorbell: it says that something changed, not what.
 """
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from core.clock import Clock
-from core.db import contacts, invoices, lanes, reads, reference, writes
+from core.db import contact_reads, contacts, invoices, reads, reference, writes
 from core.db.database import transaction
 from core.db.models import Invoice
 from core.metrics import Metrics
@@ -25,7 +25,7 @@ OUTCOME_WITHIN = timedelta(seconds=70)
 #: An invoice that we do not know may be one whose creation is just being recorded.
 UNKNOWN_AFTER = timedelta(seconds=10)
 
-#: Contacts that were changed in Xero are read together.
+#: Contacts that were changed in Xero are read together, unless somebody waits.
 CONTACTS_WITHIN = timedelta(minutes=1)
 
 
@@ -51,6 +51,7 @@ class WebhookReceiver:
                 self._contacts(tenant, _of(new, "CONTACT"), now)
         for tenant in by_tenant:
             self.waker.lane(tenant, LaneName.READS)
+            self.waker.lane(tenant, LaneName.CONTACT_READS)
 
     def _invoices(
         self, tenant: str, events: Sequence[WebhookEvent], now: datetime
@@ -95,16 +96,30 @@ class WebhookReceiver:
     def _contacts(
         self, tenant: str, events: Sequence[WebhookEvent], now: datetime
     ) -> None:
+        due_at = now + _contacts_within(tenant) if events else now
         for event in events:
             held = contacts.updated_at(tenant, event.resource_id)
             if _not_after(event.event_at, held):
                 self._count("echo")
             else:
                 self._count("contact")
-                lanes.ask(tenant, LaneName.MIRROR, now + CONTACTS_WITHIN, now)
+                contact_reads.ask(
+                    tenant, event.resource_id, due_at, event_at=event.event_at
+                )
 
     def _count(self, outcome: str) -> None:
         self.metrics.webhook_events.labels(outcome).inc()
+
+
+def _contacts_within(tenant: str) -> timedelta:
+    """At once where an invoice is held, which a person may just have decided.
+
+    While a write is under way it may be its echo, and its outcome says so in a moment.
+    """
+    if not invoices.is_any_held(tenant):
+        return CONTACTS_WITHIN
+    is_ours = writes.is_any_claimed(tenant, LaneName.CONTACTS, LaneName.CONTACT_UPDATES)
+    return UNKNOWN_AFTER if is_ours else timedelta()
 
 
 def _of(events: Sequence[WebhookEvent], category: str) -> list[WebhookEvent]:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from core.contact_fields import ADDRESS_PARTS
 from core.contact_matching import MirrorContact
 from core.facts import XeroInvoice, XeroLine, XeroPayment
 
@@ -81,6 +82,7 @@ def contact(raw: Mapping[str, Any]) -> MirrorContact:
         updated_at=moment(raw.get("UpdatedDateUTC")),
         tax_number=text(raw.get("TaxNumber")),
         company_number=text(raw.get("CompanyNumber")),
+        details=_details(raw),
     )
 
 
@@ -95,6 +97,46 @@ def errors(raw: Mapping[str, Any]) -> tuple[str, ...]:
     if text(raw.get("StatusAttributeString")) == "ERROR" or messages:
         return messages or ("refused without a reason",)
     return ()
+
+
+def _details(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything else that conflicts are about, or a person may want to see.
+
+    Empty and missing are the same.
+    """
+    texts = {
+        "first_name": "FirstName",
+        "last_name": "LastName",
+        "default_currency": "DefaultCurrency",
+        "sales_tax_type": "AccountsReceivableTaxType",
+        "purchases_tax_type": "AccountsPayableTaxType",
+    }
+    phones = {text(p.get("PhoneType")): _phone(p) for p in raw.get("Phones") or []}
+    addresses = {
+        text(a.get("AddressType")): _address(a) for a in raw.get("Addresses") or []
+    }
+    found = {
+        **{name: text(raw.get(theirs)) for name, theirs in texts.items()},
+        "payment_terms": raw.get("PaymentTerms") or {},
+        "phone": phones.pop("DEFAULT", ""),
+        "other_phones": {kind: phone for kind, phone in phones.items() if phone},
+        "address": addresses.pop("STREET", {}),
+        "other_addresses": {kind: part for kind, part in addresses.items() if part},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _phone(raw: Mapping[str, Any]) -> str:
+    """One text of a number that Xero keeps in three parts."""
+    country, area = text(raw.get("PhoneCountryCode")), text(raw.get("PhoneAreaCode"))
+    country = f"+{country.lstrip('+')}" if country else ""
+    parts = (country, area, text(raw.get("PhoneNumber")))
+    return " ".join(part for part in parts if part)
+
+
+def _address(raw: Mapping[str, Any]) -> dict[str, str]:
+    parts = {part: text(raw.get(name)) for part, name in ADDRESS_PARTS.items()}
+    return {part: value for part, value in parts.items() if value}
 
 
 def _line(raw: Mapping[str, Any]) -> XeroLine:

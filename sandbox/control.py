@@ -107,6 +107,10 @@ class Control:
         """Archive a contact by hand."""
         return self._object("POST", f"contacts/{contact_id}/archive")
 
+    def erase_contact(self, contact_id: str) -> dict[str, Any]:
+        """Erase a contact as its owner may ask (GDPR); nothing brings it back."""
+        return self._object("POST", f"contacts/{contact_id}/erase")
+
     def merge_contacts(self, losing: str, winning: str) -> dict[str, Any]:
         """Merge two contacts by hand."""
         order = {"losing": losing, "winning": winning}

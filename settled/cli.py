@@ -36,7 +36,7 @@ from settled.shell import SOMETHING_WRONG as SOMETHING_WRONG
 from settled.shell import UNREACHABLE as UNREACHABLE
 from settled.shell import UNUSABLE as UNUSABLE
 from settled.shell import USAGE as USAGE
-from settled.shell import config_option, show
+from settled.shell import config_option, progress, show
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -191,6 +191,35 @@ def recover_books(as_json: bool, config: Path | None) -> None:
         for what, count in summary.items():
             table.add_row(what.replace("_", " "), str(count))
         show(table)
+
+
+@cli.command("adopt")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do it; without this nothing is changed.")
+@click.option("--tenant", help="Whose Xero; needed where there are several.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@config_option
+def adopt_invoices(
+    file: Path, yes: bool, tenant: str | None, as_json: bool, config: Path | None
+) -> None:
+    """Take over invoices that others have made in Xero; all of them or none.
+
+    FILE is CSV with the columns invoice_number, workflow, subject, and if need be
+    member_id and charge. Each line is looked at in Xero and judged; with --yes, and if
+    none is wrong, they are ours from then on: later payments are acted on, earlier
+    ones are not told again. Nothing is written to Xero. May be run beside the daemon.
+    """
+    from settled.adopting import adopt, as_data, as_table
+
+    with progress() as bar:
+        adopted = adopt(load_settings(config), file, tenant, bar, is_meant=yes)
+    if as_json:
+        click.echo(json.dumps(as_data(adopted)))
+    else:
+        show(as_table(adopted))
+        show(adopted.summary)
+    if not adopted.looked.is_fine:
+        raise click.exceptions.Exit(SOMETHING_WRONG)
 
 
 @cli.group()

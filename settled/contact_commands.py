@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 
 from core.contact_audit import Finding, Merge
@@ -17,7 +14,7 @@ from core.contact_explaining import Explanation, as_data, outcome
 from core.contact_import import MappingWrong
 from core.mirror import Progress
 from core.settings import load_settings
-from settled.shell import SOMETHING_WRONG, config_option, show
+from settled.shell import SOMETHING_WRONG, config_option, progress, show
 
 #: A person reads no further; the file has them all.
 SHOWN_AT_MOST = 50
@@ -189,6 +186,26 @@ def create(member: str, because: str, tenant: str | None, config: Path | None) -
     click.echo(f"member {member} gets a contact; invoices that wait for it: {count}")
 
 
+@contacts.command()
+@click.option("--member", metavar="MEMBER", help="Only those of this member.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@tenant_option
+@config_option
+def conflicts(
+    member: str | None, as_json: bool, tenant: str | None, config: Path | None
+) -> None:
+    """List the edits that were overruled: the platform's or Xero's, and by whom."""
+    found = _desk(config, tenant).conflicts(member)
+    if as_json:
+        click.echo(json.dumps([edit.as_data() for edit in found], ensure_ascii=False))
+        return
+    columns = ("when", "member", "field", "agreed", "platform", "Xero", "holds")
+    table = Table(*columns, box=None)
+    for edit in found:
+        table.add_row(*edit.cells())
+    show(table if found else "none")
+
+
 FINDING_COLUMNS = (
     "kind",
     "certain",
@@ -344,24 +361,10 @@ def load(anew: bool, tenant: str | None, config: Path | None) -> None:
 # -- progress --------------------------------------------------------------------------
 
 
-def _bars() -> Bars:
-    """On a terminal; a file of logs is no place for what moves."""
-    console = Console(stderr=True)
-    return Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-
-
 @contextmanager
 def _bar(what: str) -> Iterator[Callable[[int], Callable[..., None]]]:
     """Told how many there are, it gives what counts them."""
-    with _bars() as bars:
+    with progress() as bars:
 
         def begin(total: int) -> Callable[..., None]:
             task = bars.add_task(what, total=total)
@@ -372,7 +375,7 @@ def _bar(what: str) -> Iterator[Callable[[int], Callable[..., None]]]:
 
 @contextmanager
 def _watching() -> Iterator[Callable[[Progress, str], None]]:
-    with _bars() as bars:
+    with progress() as bars:
         task = bars.add_task("contacts", total=None)
         told = ""
 

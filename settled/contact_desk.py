@@ -11,16 +11,18 @@ from typing import Any
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from core import contact_auditing, contact_desk, contact_explaining, mirror
+from core import contact_auditing, contact_desk, contact_explaining, mirror, people
 from core.clock import SystemClock
 from core.contact_audit import Finding, Merge
 from core.contact_desk import Person
 from core.contact_explaining import Explanation, Standing
 from core.contact_import import Imported, MappingWrong, Row, import_links
+from core.db import profiles
 from core.db.database import transaction
 from core.errors import SettingsInvalid
 from core.members import Identifier
 from core.settings import Settings
+from settled.conflicts import OverruledEdit, overruled_edits
 from settled.maintenance import opened_books
 
 log = structlog.get_logger()
@@ -58,11 +60,17 @@ class Desk:
         with self._books() as tenant:
             return contact_explaining.explain(tenant, who, self.settings)
 
+    def conflicts(self, member_id: str | None) -> list[OverruledEdit]:
+        with self._books() as tenant:
+            return overruled_edits(tenant, member_id)
+
     def link(self, member_id: str, contact_id: str, because: str) -> int:
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant, transaction():
             member = _member_id(member_id)
-            count = contact_desk.link(tenant, member, contact_id, person, now)
+            count = contact_desk.link(
+                tenant, member, contact_id, person, now, self.settings
+            )
         log.warning("contact.linked", member_id=member_id, contact_id=contact_id)
         return count
 
@@ -113,9 +121,22 @@ class Desk:
             count = progress(len(rows))
             with transaction():
                 done = import_links(tenant, rows, person, now, count, is_dry=is_dry)
+            if not is_dry:
+                self._compare(tenant, [row.member_id for row in rows])
         if not is_dry:
             log.warning("contacts.imported", linked=done.linked, by=person.name)
         return done
+
+    def _compare(self, tenant: str, member_ids: Sequence[str]) -> None:
+        """What the platform has said of them before they had a contact.
+
+        Each alone: the daemon locks a member's details before the contact, and the
+        import locks all members at once.
+        """
+        policy = self.settings.tenants[tenant]
+        for member_id in sorted(profiles.known(tenant) & set(member_ids)):
+            with transaction():
+                people.reconcile(tenant, member_id, policy, SystemClock().now())
 
 
 def read_mapping(file: Path) -> list[Row]:

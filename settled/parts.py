@@ -12,6 +12,8 @@ from bus.relay import Relay
 from bus.trimming import Trimmer
 from core.accepting import Door as MessageDoor
 from core.clock import Clock, SystemClock
+from core.contact_reading import ContactReadsLane
+from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
 from core.db import reference
 from core.email_writes import EmailInvoices
@@ -89,10 +91,14 @@ class Parts:
         self.closing.callback(thread.join)
         self.closing.callback(stopping.set)
 
-    def make(self) -> None:
-        """Once the books are open."""
+    def make(self, *, is_guest: bool = False) -> None:
+        """Once the books are open.
+
+        Args:
+            is_guest: of a command that runs beside a daemon.
+        """
         settings, clock, metrics = self.settings, self.clock, self.metrics
-        self.redis_url = self.stores.redis_url()
+        self.redis_url = self.stores.redis_url(is_guest=is_guest)
         self.client = client = self._client()
         self.waker = DramatiqWaker(clock, lambda: self.relay.hint.set())
         self.oauth = XeroOAuth(settings.xero)
@@ -157,6 +163,7 @@ class Parts:
         settings, door, clock = self.settings, self.door, self.clock
         writes = (
             CreateContacts(settings, self.waker, clock),
+            UpdateContacts(settings, self.waker, clock),
             RaiseInvoices(settings, self.tables, self.waker, clock),
             EmailInvoices(settings, self.waker, clock),
             VoidInvoices(self.settler, clock),
@@ -164,6 +171,7 @@ class Parts:
         return {
             LaneName.REFERENCE: ReferenceLane(settings, door, clock),
             LaneName.MIRROR: MirrorLane(settings, door, clock),
+            LaneName.CONTACT_READS: ContactReadsLane(settings, door, self.waker, clock),
             LaneName.READS: ReadsLane(door, self.settler, clock),
             LaneName.SWEEP: SweepLane(settings, door, self.settler, clock),
             **{

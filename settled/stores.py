@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from bus.embedded import EmbeddedRedis
+from bus.embedded import EmbeddedRedis, RedisFolderTaken
 from core.clock import SystemClock
 from core.db.database import close_books, migrate, open_books, require_schema
 from core.errors import SettingsInvalid, StoreUnreachable
@@ -71,15 +71,23 @@ class Stores:
         _make_folder(folder)
         return f"sqlite:///{folder / 'books.db'}"
 
-    def redis_url(self) -> str:
-        """The given server's, else that of an embedded one, started now."""
+    def redis_url(self, *, is_guest: bool = False) -> str:
+        """The given server's, else that of an embedded one, started now.
+
+        Args:
+            is_guest: a daemon may be running on this data folder; then its server.
+        """
         given = self.settings.redis_url
         if given is not None:
             return given.get_secret_value()
         folder = self.settings.data_folder / "redis"
-        self.redis = EmbeddedRedis(folder, port=self.settings.bus.embedded_port)
-        self.redis.start()
-        return self.redis.url
+        server = EmbeddedRedis(folder, port=self.settings.bus.embedded_port)
+        try:
+            self.redis = server.start()
+        except RedisFolderTaken:
+            if not is_guest:
+                raise
+        return server.url
 
     def seal(self) -> Seal:
         keys = [key.get_secret_value() for key in self.settings.token_keys]

@@ -78,6 +78,11 @@ def group_renewal_due(payer: Data, *items: Data) -> Data:
     )
 
 
+def member_updated(who: Data, **attributes: Any) -> Data:
+    """The platform has somebody's details like this now."""
+    return message("member.updated", who["id"], {"member": who}, **attributes)
+
+
 def cancelled(asked: Data) -> Data:
     """What that message asked for is no longer wanted."""
     data = {"membership_id": asked["data"].get("membership_id", "M-1")}

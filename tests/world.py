@@ -73,6 +73,30 @@ def xero_table(xero: Sandbox) -> dict[str, Any]:
     }
 
 
+def raise_by_hand(xero: Sandbox, access_token: str, contact_id: str) -> str:
+    """An invoice that somebody made in Xero; its number."""
+    line = {"Description": "By hand", "Quantity": 1, "UnitAmount": "10.00"}
+    body = {
+        "Type": "ACCREC",
+        "Status": "AUTHORISED",
+        "Contact": {"ContactID": contact_id},
+        "Date": "2026-11-20",
+        "DueDate": "2026-12-20",
+        "LineItems": [{**line, "AccountCode": "200", "TaxType": "OUTPUT3"}],
+    }
+    answer = httpx.put(
+        f"{xero.api_url}/Invoices",
+        json={"Invoices": [body]},
+        headers={
+            "Authorization": f"Bearer {access_token}",
+            "xero-tenant-id": xero.tenant_ids[0],
+            "Accept": "application/json",
+        },
+    )
+    number: str = answer.json()["Invoices"][0]["InvoiceNumber"]
+    return number
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One call to Xero, as it crossed the wire."""
@@ -429,26 +453,8 @@ class World:
 
     def raise_by_hand(self, contact_id: str) -> str:
         """An invoice that somebody made in Xero; its number."""
-        line = {"Description": "By hand", "Quantity": 1, "UnitAmount": "10.00"}
-        body = {
-            "Type": "ACCREC",
-            "Status": "AUTHORISED",
-            "Contact": {"ContactID": contact_id},
-            "Date": "2026-11-20",
-            "DueDate": "2026-12-20",
-            "LineItems": [{**line, "AccountCode": "200", "TaxType": "OUTPUT3"}],
-        }
-        answer = httpx.put(
-            f"{self.xero.api_url}/Invoices",
-            json={"Invoices": [body]},
-            headers={
-                "Authorization": f"Bearer {self.daemon.tokens.access_token()}",
-                "xero-tenant-id": self.xero.tenant_ids[0],
-                "Accept": "application/json",
-            },
-        )
-        number: str = answer.json()["Invoices"][0]["InvoiceNumber"]
-        return number
+        token = self.daemon.tokens.access_token()
+        return raise_by_hand(self.xero, token, contact_id)
 
     def webhook(self, invoice_id: str, event_at: str) -> bytes:
         """What Xero would post of a change of this invoice."""

@@ -15,6 +15,7 @@ OURSELVES = "settled"
 class Decision(StrEnum):
     LINKED = "linked"  # a rule found the contact
     CREATED = "created"  # none fitted, and Xero made one
+    MERGED = "merged"  # Xero has merged the contact into another, which it is now
     QUARANTINED = "quarantined"  # a person must decide
     RELEASED = "released"  # what waited for it goes on
     LINKED_BY_PERSON = "linked_by_person"

@@ -5,10 +5,11 @@ from datetime import datetime
 from functools import reduce
 from typing import Any
 
-from peewee import SQL, IntegrityError
+from peewee import EXCLUDED, SQL, IntegrityError
 
 from core.contact_matching import MirrorContact
-from core.db.models import Contact, MemberContact, proxy
+from core.db.models import Contact, MemberContact
+from core.db.proxy import proxy
 from core.db.statement import (
     Slot,
     Statement,
@@ -19,7 +20,7 @@ from core.db.statement import (
 )
 from core.errors import VersionMoved
 from core.members import Member
-from core.normalising import email_key, number_key
+from core.normalising import email_key, name_key, number_key
 
 #: Values in one statement.
 _AT_ONCE = 500
@@ -39,13 +40,17 @@ _COLUMNS = (
     "status",
     "merged_to",
     "updated_at",
+    "details",
 )
 
 
 def _put_statement(tenant: Slot, contact_id: Slot, **shown: Slot) -> Any:
+    # An answer that was on its way while a later one was stored is older news.
+    is_older = Contact.updated_at > EXCLUDED.updated_at
     return Contact.insert(tenant=tenant, contact_id=contact_id, **shown).on_conflict(
         conflict_target=[Contact.tenant, Contact.contact_id],
         update={getattr(Contact, name): slot for name, slot in shown.items()},
+        where=Contact.updated_at.is_null() | EXCLUDED.updated_at.is_null() | ~is_older,
     )
 
 
@@ -53,7 +58,7 @@ _put = Statement(_put_statement, ["tenant", "contact_id", *_COLUMNS])
 
 
 def put(tenant: str, contacts: Iterable[MirrorContact]) -> None:
-    """Add or replace contacts of the mirror."""
+    """Add or replace contacts of the mirror; one that is older than ours is not."""
     for contact in contacts:
         _put.first(tenant=tenant, contact_id=contact.contact_id, **_columns(contact))
 
@@ -69,7 +74,25 @@ def _columns(contact: MirrorContact) -> Mapping[str, Any]:
         "status": contact.status,
         "merged_to": contact.merged_to,
         "updated_at": contact.updated_at,
+        "details": dict(contact.details),
     }
+
+
+def merged_away(tenant: str) -> dict[str, str]:
+    """Members whose contact Xero has merged into another one, and that contact."""
+    rows = (
+        MemberContact.select(MemberContact.member_id, MemberContact.contact_id)
+        .join(
+            Contact,
+            on=(
+                (Contact.tenant == MemberContact.tenant)
+                & (Contact.contact_id == MemberContact.contact_id)
+            ),
+        )
+        .where((MemberContact.tenant == tenant) & Contact.merged_to.is_null(False))
+        .order_by(MemberContact.member_id)
+    )
+    return {row.member_id: row.contact_id for row in rows}
 
 
 def candidates(
@@ -145,10 +168,10 @@ def everything(tenant: str) -> Iterator[MirrorContact]:
         yield _value(row)
 
 
-def namesakes(tenant: str, key: str) -> list[MirrorContact]:
-    """Those of one name. There is no index: only people ask."""
+def namesakes(tenant: str, name: str) -> list[MirrorContact]:
+    """Those of one name. There is no index: few ask."""
     query = Contact.select().where(
-        (Contact.tenant == tenant) & (Contact.name_key == key)
+        (Contact.tenant == tenant) & (Contact.name_key == name_key(name)[:255])
     )
     return [_value(row) for row in query.order_by(Contact.contact_id)]
 
@@ -163,6 +186,12 @@ def _contact(tenant: Slot, contact_id: Slot) -> Any:
     return Contact.select().where(
         (Contact.tenant == tenant) & (Contact.contact_id == contact_id)
     )
+
+
+def get(tenant: str, contact_id: str) -> MirrorContact | None:
+    """None: the mirror has not seen it."""
+    row = _contact.first(tenant=tenant, contact_id=contact_id)
+    return row and _value(row)
 
 
 def updated_at(tenant: str, contact_id: str) -> datetime | None:
@@ -297,6 +326,28 @@ def link_all(rows: Sequence[Mapping[str, Any]]) -> None:
         raise VersionMoved("somebody linked one of them first; try again") from error
 
 
+def move_link(tenant: str, member_id: str, to: str, rule: str, now: datetime) -> None:
+    """The member is another contact from now on; what was before stays as evidence.
+
+    Raises:
+        VersionMoved: that contact has become another member's meanwhile.
+    """
+    row = _link_of.one(tenant=tenant, member_id=member_id)
+    history = row.evidence.pop("history", [])
+    was = {"contact_id": row.contact_id, "rule": row.rule, "evidence": row.evidence}
+    until = {"decided_at": row.decided_at.isoformat(), "until": now.isoformat()}
+    query = MemberContact.update(
+        contact_id=to,
+        rule=rule,
+        decided_at=now,
+        evidence={"history": [*history, {**was, **until}]},
+    )
+    try:
+        query.where(MemberContact.id == row.id).execute()
+    except IntegrityError as error:
+        raise VersionMoved(f"{to} has just become another member's") from error
+
+
 def links(tenant: str) -> list[MemberContact]:
     return list(MemberContact.select().where(MemberContact.tenant == tenant))
 
@@ -313,4 +364,5 @@ def _value(row: Contact) -> MirrorContact:
         updated_at=row.updated_at,
         tax_number=row.tax_number,
         company_number=row.company_number,
+        details=row.details,
     )

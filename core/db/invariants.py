@@ -9,6 +9,7 @@ from peewee import fn
 from core.db import problems
 from core.db.invoices import InvoiceState
 from core.db.models import (
+    Adoption,
     Intent,
     Invoice,
     Lane,
@@ -63,11 +64,15 @@ def settled_without_action() -> list[datetime]:
             (Payment.invoice == Invoice.id) & Payment.removed_at.is_null()
         )
     )
+    acted_before_us = Adoption.select().where(
+        (Adoption.invoice == Invoice.id) & (Adoption.was_settled == True)  # noqa: E712 an expression of peewee's
+    )
+    is_paid = has_money & ~fn.EXISTS(acted_before_us)
     is_free = Invoice.state == InvoiceState.FREE
     is_settled = Invoice.is_settled == True  # noqa: E712 an expression of peewee's
     rows = Invoice.select(Invoice.id, Invoice.read_sent_at, Invoice.created_at).where(
         (is_free & (~is_settled | is_unsent))
-        | (is_settled & ~is_free & has_money & (~is_told | is_unsent))
+        | (is_settled & ~is_free & is_paid & (~is_told | is_unsent))
     )
     found = {row.id: row.read_sent_at or row.created_at for row in rows}
     return list((_paid_and_failed() | found).values())

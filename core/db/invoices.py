@@ -37,6 +37,7 @@ class InvoiceState(StrEnum):
     READY = "ready"  # to be raised when it is due
     RAISED = "raised"  # in Xero
     REBUILT = "rebuilt"  # in Xero, and only known from there: its message is awaited
+    ADOPTED = "adopted"  # made by others; its message has not explained it yet
     REFUSED = "refused"  # Xero said no; a problem is open
     CANCELLED = "cancelled"  # undone before it was sent
     VOIDED = "voided"  # was in Xero and is void
@@ -49,6 +50,12 @@ ENDED = (InvoiceState.CANCELLED, InvoiceState.VOIDED)
 
 def add(**values: Any) -> Invoice:
     row: Invoice = insert(Invoice, **values)
+    return row
+
+
+def add_once(**values: Any) -> Invoice | None:
+    """None if its number or its id in Xero is another row's."""
+    row: Invoice | None = insert_once(Invoice, **values)
     return row
 
 
@@ -90,6 +97,11 @@ def _subjects_of(invoice: Slot) -> Any:
 
 def subjects_of(invoice_id: int) -> list[InvoiceSubject]:
     return _subjects_of.rows(invoice=invoice_id)
+
+
+def forget_subjects(invoice_id: int) -> None:
+    """What it settles is about to be said anew, in this transaction."""
+    InvoiceSubject.delete().where(InvoiceSubject.invoice == invoice_id).execute()
 
 
 @statement
@@ -253,6 +265,17 @@ def count_by_contact(tenant: str) -> dict[str, int]:
     return {row.contact_id: row.count for row in rows}
 
 
+@statement
+def _held(tenant: Slot) -> Any:
+    is_held = (Invoice.tenant == tenant) & (Invoice.state == InvoiceState.HELD)
+    return Invoice.select().where(is_held).limit(1)
+
+
+def is_any_held(tenant: str) -> bool:
+    """Whether any invoice waits for a person."""
+    return _held.first(tenant=tenant) is not None
+
+
 @cache
 def _change_of(columns: tuple[str, ...]) -> Statement:
     """UPDATE of these columns, on condition that the version has not moved."""
@@ -380,8 +403,17 @@ def forget_foreign(tenant: str, xero_id: str) -> None:
 
 
 def foreign(tenant: str, xero_ids: Iterable[str]) -> set[str]:
+    """Which of these were found not to be ours, and are not ours by now either.
+
+    A read that began before an invoice was adopted may still remember it as foreign.
+    """
+    ours = Invoice.select().where(
+        (Invoice.tenant == tenant) & (Invoice.xero_id == ForeignInvoice.xero_id)
+    )
     rows = ForeignInvoice.select(ForeignInvoice.xero_id).where(
-        (ForeignInvoice.tenant == tenant) & ForeignInvoice.xero_id.in_(list(xero_ids))
+        (ForeignInvoice.tenant == tenant)
+        & ForeignInvoice.xero_id.in_(list(xero_ids))
+        & ~fn.EXISTS(ours)
     )
     return {row.xero_id for row in rows}
 

@@ -163,6 +163,18 @@ class InvoiceSubject(Table):
         indexes = ((("tenant", "workflow", "subject", "charge", "round"), True),)
 
 
+class Adoption(Table):
+    """An invoice that was not raised by us, and by which subject somebody knows it."""
+
+    invoice_id: int
+    invoice = RowField(Invoice, unique=True, on_delete="RESTRICT", backref="adoption")
+    subject = CharField(max_length=255)
+    charge = CharField()
+    was_settled = BooleanField()
+    adopted_at = MomentField()
+    adopted_by = CharField()
+
+
 class Payment(Table):
     """A payment that Xero showed on one of our invoices."""
 
@@ -329,6 +341,7 @@ class Contact(Table):
     status = CharField()
     merged_to = CharField(null=True)
     updated_at = MomentField(null=True)
+    details = JsonField(default=dict)
 
     class Meta:
         indexes = (
@@ -379,6 +392,55 @@ class ContactDecision(Table):
             (("tenant", "member_id"), False),
             (("tenant", "contact_id"), False),
         )
+
+
+class MemberProfile(Table):
+    """What platform and Xero say of a member, field by field, and what was agreed."""
+
+    tenant = CharField()
+    member_id = CharField(max_length=50)
+    #: The contact with which the fields were compared; NULL: with none yet.
+    contact_id = CharField(null=True)
+    contact_status = CharField(default="")
+    fields = JsonField(default=dict)
+    #: Rows of messages that wait until Xero has what they said.
+    waiting = JsonField(default=list)
+
+    class Meta:
+        indexes = ((("tenant", "member_id"), True),)
+
+
+class ContactEdit(Table):
+    """A value that was overruled where platform and Xero differed."""
+
+    tenant = CharField()
+    member_id = CharField(max_length=50)
+    contact_id = CharField()
+    field = CharField()
+    #: JSON values: what both last agreed on (null: nothing yet), and what each said.
+    agreed = JsonField(null=True)
+    platform = JsonField(null=True)
+    xero = JsonField(null=True)
+    winner = CharField()
+    decided_at = MomentField()
+
+    class Meta:
+        indexes = ((("tenant", "member_id"), False),)
+
+
+class ContactRead(Table):
+    """A contact that Xero should be asked about."""
+
+    tenant = CharField()
+    contact_id = CharField()
+    asked = IntegerField(default=1)
+    event_at = MomentField(null=True)
+    #: Something waits for this answer, so an echo does not answer it.
+    is_needed = BooleanField(default=False)
+    due_at = MomentField(index=True)
+
+    class Meta:
+        indexes = ((("tenant", "contact_id"), True),)
 
 
 class Problem(Table):
@@ -487,6 +549,7 @@ TABLES: tuple[type[Table], ...] = (
     Inbox,
     Invoice,
     InvoiceSubject,
+    Adoption,
     Payment,
     Outbox,
     Intent,
@@ -498,6 +561,9 @@ TABLES: tuple[type[Table], ...] = (
     Contact,
     MemberContact,
     ContactDecision,
+    MemberProfile,
+    ContactEdit,
+    ContactRead,
     Problem,
     NumberCounter,
     PriceRow,

@@ -1,15 +1,19 @@
 """What Redis should still know, kept here in case that it forgets."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from core.db.models import StreamPosition
+from core.db.models import Outbox, StreamPosition
 from core.db.outbox import entry_id
 from core.db.statement import Slot, statement
 
 COUNTER = "relayed"
 GROUP = "group:"
+
+#: Where a group was at a moment: what it did before it had read something.
+STEP = "step:"
+STEPS_KEPT_FOR = timedelta(minutes=30)
 
 
 @statement
@@ -33,6 +37,11 @@ def note_group(group: str, acknowledged: str, now: datetime) -> None:
     held = _get.first(name=name)
     if held is None or entry_id(held.value) < entry_id(acknowledged):
         _note(name, acknowledged, now)
+        _note(f"{STEP}{group}:{acknowledged}", acknowledged, now)
+        StreamPosition.delete().where(
+            StreamPosition.name.startswith(STEP)
+            & (StreamPosition.noted_at < now - STEPS_KEPT_FOR)
+        ).execute()
 
 
 def acknowledged(groups: Iterable[str]) -> tuple[int, int]:
@@ -42,6 +51,28 @@ def acknowledged(groups: Iterable[str]) -> tuple[int, int]:
     )
     known = {row.name: entry_id(row.value) for row in rows}
     return min(known.get(f"{GROUP}{group}", (0, 0)) for group in groups)
+
+
+def acknowledged_at(group: str, message_id: str) -> datetime | None:
+    """When the group was first noted to have confirmed this message; None: not yet.
+
+    Of what was confirmed long ago, a later moment that is long ago too.
+    """
+    row = _told.first(message_id=message_id)
+    if row is None or row.stream_id is None:
+        return None
+    steps = StreamPosition.select().where(
+        StreamPosition.name.startswith(f"{STEP}{group}:")
+        | (StreamPosition.name == f"{GROUP}{group}")
+    )
+    wanted = entry_id(row.stream_id)
+    moments = [step.noted_at for step in steps if entry_id(step.value) >= wanted]
+    return min(moments, default=None)
+
+
+@statement
+def _told(message_id: Slot) -> Any:
+    return Outbox.select().where(Outbox.message_id == message_id)
 
 
 def _note(name: str, value: str, now: datetime) -> None:

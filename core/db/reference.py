@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.db.models import CallCount, Cursor, PriceRow, Reference, Tenant
-from core.db.statement import Slot, statement
+from core.db.proxy import proxy
+from core.db.statement import Slot, insert_once, statement
 from core.drafts import Price, Prices
 
 
@@ -121,8 +122,43 @@ def _price(row: PriceRow) -> Price:
 
 
 def cursor(tenant: str, resource: str) -> datetime | None:
-    row = Cursor.get_or_none((Cursor.tenant == tenant) & (Cursor.resource == resource))
+    row = Cursor.get_or_none(_of(tenant, resource))
     return row.read_until if row else None
+
+
+def advance_cursor(
+    tenant: str, resource: str, was: datetime | None, to: datetime
+) -> bool:
+    """Move it on; False if somebody has set it back since it was there."""
+    if was is None:
+        values = {"tenant": tenant, "resource": resource, "read_until": to}
+        return insert_once(Cursor, **values) is not None
+    moved = (
+        Cursor.update(read_until=to)
+        .where(_of(tenant, resource) & (Cursor.read_until == was))
+        .execute()
+    )
+    return bool(moved)
+
+
+def set_cursor_back(tenant: str, resource: str, to: datetime) -> None:
+    """What has changed since then is read again.
+
+    Whoever is reading at this moment notices it and does not move the cursor over it:
+    it is a microsecond earlier than it was in any case.
+    """
+    place = {"tenant": tenant, "resource": resource}
+    if insert_once(Cursor, **place, read_until=to) is not None:
+        return
+    query = Cursor.select().where(_of(tenant, resource))
+    held = (query.for_update() if proxy.obj.for_update else query).get().read_until
+    Cursor.update(read_until=min(held, to) - timedelta(microseconds=1)).where(
+        _of(tenant, resource)
+    ).execute()
+
+
+def _of(tenant: str, resource: str) -> Any:
+    return (Cursor.tenant == tenant) & (Cursor.resource == resource)
 
 
 def move_cursor(tenant: str, resource: str, to: datetime) -> None:

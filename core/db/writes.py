@@ -24,6 +24,10 @@ from core.quota import CALL_LEASE_S
 OPEN_AT_MOST = timedelta(seconds=CALL_LEASE_S + 60)
 
 
+#: Elements that share a call at most, until a call has been refused as a whole.
+BATCH_LIMIT = 50
+
+
 class WriteState(StrEnum):
     DUE = "due"
     CLAIMED = "claimed"
@@ -42,12 +46,15 @@ def add(
     tenant: str,
     kind: str,
     key: str,
-    due_at: datetime,
+    due_at: datetime | None,
     *,
     invoice: Invoice | None = None,
     data: Any = None,
 ) -> None:
-    """One thing to be written. Asked for twice, it is written once."""
+    """One thing to be written. Asked for twice, it is written once.
+
+    Without ``due_at`` it is held back until it is let go of (``let_go_of``).
+    """
     insert_once(
         Write,
         tenant=tenant,
@@ -80,6 +87,65 @@ def add_locked(tenant: str, kind: str, key: str, due_at: datetime, data: Any) ->
         tenant=tenant, kind=kind, key=key, data=data, due_at=due_at
     )
     return row
+
+
+@statement
+def _lock(tenant: Slot, kind: Slot, key: Slot) -> Any:
+    query = Write.select().where(_of(tenant, kind) & (Write.key == key))
+    return query.for_update() if proxy.obj.for_update else query
+
+
+def lock(tenant: str, kind: str, key: str) -> Write | None:
+    """The element, if it was ever asked for; nobody changes it until the commit."""
+    row: Write | None = _lock.first(tenant=tenant, kind=kind, key=key)
+    return row
+
+
+def ask_anew(write: Write, at: datetime, data: Any) -> None:
+    """Something else is to be written under this key: due, as if never tried."""
+    Write.update(
+        state=WriteState.DUE,
+        intent=None,
+        due_at=at,
+        tries=0,
+        batch_limit=BATCH_LIMIT,
+        reason="",
+        data=data,
+    ).where(Write.id == write.id).execute()
+
+
+def hold_back(tenant: str, kind: str, payer: str) -> None:
+    """What is due for a payer's invoices and not on its way waits to be let go of."""
+    Write.update(due_at=None).where(_due_of(tenant, kind, payer)).execute()
+
+
+def let_go_of(tenant: str, kind: str, payer: str, at: datetime) -> int:
+    """What was held back for a payer's invoices is due; how many that are."""
+    held = _due_of(tenant, kind, payer) & Write.due_at.is_null()
+    return int(Write.update(due_at=at).where(held).execute())
+
+
+def _due_of(tenant: str, kind: str, payer: str) -> Any:
+    theirs = Invoice.select(Invoice.id).where(
+        (Invoice.tenant == tenant) & (Invoice.payer_member_id == payer)
+    )
+    return (
+        _of(tenant, kind) & (Write.state == WriteState.DUE) & Write.invoice.in_(theirs)
+    )
+
+
+@statement
+def _claimed(tenant: Slot, kind: Slot) -> Any:
+    return (
+        Write.select()
+        .where(_of(tenant, kind) & (Write.state == WriteState.CLAIMED))
+        .limit(1)
+    )
+
+
+def is_any_claimed(tenant: str, *kinds: str) -> bool:
+    """Whether a call of one of these kinds is on its way, or not recorded yet."""
+    return any(_claimed.first(tenant=tenant, kind=kind) for kind in kinds)
 
 
 @statement
@@ -137,7 +203,11 @@ def oldest_due(tenant: str, kind: str, now: datetime) -> datetime | None:
 def _next_element(tenant: Slot, kind: Slot) -> Any:
     return (
         Write.select()
-        .where(_of(tenant, kind) & (Write.state == WriteState.DUE))
+        .where(
+            _of(tenant, kind)
+            & (Write.state == WriteState.DUE)
+            & Write.due_at.is_null(False)
+        )
         .order_by(Write.due_at)
         .limit(1)
     )
@@ -351,6 +421,11 @@ def _due_again(write: Slot, due_at: Slot, failures: Slot, data: Slot) -> Any:
     ).where(Write.id == write)
 
 
+def keep(write: Write, data: Any) -> None:
+    """What is to be remembered of it, whatever its state."""
+    Write.update(data=data).where(Write.id == write.id).execute()
+
+
 def due_again(
     write: Write,
     at: datetime,
@@ -400,6 +475,12 @@ def stands(tenant: str, kind: str, key: str) -> bool:
     return row is not None and row.state != WriteState.REFUSED
 
 
+def is_refused(tenant: str, kind: str, key: str) -> bool:
+    """Whether Xero has refused this, and nobody has asked anew."""
+    row = _find.first(tenant=tenant, kind=kind, key=key)
+    return row is not None and row.state == WriteState.REFUSED
+
+
 def ask_again(tenant: str, kind: str, key: str, at: datetime) -> bool:
     """What Xero refused is due once more; False if it had not refused it."""
     return bool(
@@ -447,6 +528,11 @@ def all_pending(tenant: str, kind: str) -> dict[str, str]:
         _of(tenant, kind) & (Write.state != WriteState.DONE)
     )
     return {row.key: row.state for row in rows}
+
+
+def forget(tenant: str, kind: str, key: str) -> None:
+    """As if it had never been asked for; for what was overtaken by a restore."""
+    Write.delete().where(_of(tenant, kind) & (Write.key == key)).execute()
 
 
 def unknown_intents() -> list[Intent]:

@@ -131,4 +131,5 @@ RULES = InvoiceRules(
         Rule("membership.cancelled", Cancelled, cancellation),
     ),
     actions=(RENEW, SUSPEND),
+    charges=(RENEWAL,),
 )

@@ -70,7 +70,7 @@ class Contact:
     contact_id: str
     updated_at: datetime
     text: dict[str, str] = field(default_factory=dict)
-    status: Literal["ACTIVE", "ARCHIVED"] = "ACTIVE"
+    status: Literal["ACTIVE", "ARCHIVED", "GDPRREQUEST"] = "ACTIVE"
     addresses: dict[str, dict[str, str]] = field(default_factory=dict)
     phones: dict[str, dict[str, str]] = field(default_factory=dict)
     persons: list[dict[str, Any]] = field(default_factory=list)
@@ -131,6 +131,8 @@ def update(books: Books, contact: Contact, fields: Fields) -> Contact:
     """Change a contact in place; fields that are absent stay as they are."""
     if contact.merged_to:
         raise ElementRefused("The contact has been merged and cannot be changed")
+    if contact.status == "GDPRREQUEST":
+        raise ElementRefused("The contact has been erased and cannot be changed")
     draft = deepcopy(contact)
     refused = _apply(books, draft, fields)
     if refused:
@@ -156,11 +158,19 @@ def archive(books: Books, contact: Contact, merged_to: str | None = None) -> Con
     return draft
 
 
+def erase(books: Books, contact: Contact) -> Contact:
+    """Erase a contact by hand, as its owner may ask: no API brings it back."""
+    draft = deepcopy(contact)
+    draft.status = "GDPRREQUEST"
+    _replace(books, draft)
+    return draft
+
+
 def merge(books: Books, losing: Contact, winning: Contact) -> None:
     """Merge two contacts by hand: documents move over, the loser is archived."""
     if losing.contact_id == winning.contact_id:
         raise ElementRefused("A contact cannot be merged with itself")
-    if "ARCHIVED" in (losing.status, winning.status):
+    if {losing.status, winning.status} != {"ACTIVE"}:
         raise ElementRefused("Only active contacts can be merged")
     moved = books.invoices_of.pop(losing.contact_id, [])
     for invoice_id in moved:
@@ -247,7 +257,8 @@ def _apply(books: Books, contact: Contact, fields: Fields) -> list[str]:
     for name, limit in TEXT_LIMITS.items():
         value = fields.text(name)
         if value is not None:
-            contact.text[name] = value
+            # A name with spaces around it is refused, everything else is trimmed.
+            contact.text[name] = value if name == "Name" else value.strip()
             refused += _too_long(name, value, limit)
     status = fields.text("ContactStatus")
     if status == "ACTIVE":
@@ -293,7 +304,7 @@ def _part(
     for name, limit in limits.items():
         value = item.text(name)
         if value is not None:
-            part[name] = value
+            part[name] = value.strip()
             refused += _too_long(name, value, limit)
     return item.text(kind_field) or "", part
 

@@ -76,6 +76,7 @@ class ControlApi:
             ("POST", "contacts/merge", self._merge_contacts),
             ("POST", "contacts/{id}/edit", self._edit_contact),
             ("POST", "contacts/{id}/archive", self._archive_contact),
+            ("POST", "contacts/{id}/erase", self._erase_contact),
             ("POST", "credit", self._credit),
             ("GET", "faults", self._show_faults),
             ("POST", "faults", self._add_fault),
@@ -250,6 +251,11 @@ class ControlApi:
         books = self._books(order)
         contact = contacts.find(books, request.path_params["id"])
         return contacts.full_shape(contacts.archive(books, contact), books)
+
+    def _erase_contact(self, request: Request, order: dict[str, Any]) -> Any:
+        books = self._books(order)
+        contact = contacts.find(books, request.path_params["id"])
+        return contacts.full_shape(contacts.erase(books, contact), books)
 
     def _merge_contacts(self, request: Request, order: dict[str, Any]) -> Any:
         books = self._books(order)

@@ -57,7 +57,7 @@ CONTACTS: Resource[Contact] = Resource(
         "CompanyNumber",
         "EmailAddress",
     ),
-    is_archived=lambda c: c.status == "ARCHIVED",
+    is_archived=lambda c: c.status != "ACTIVE",
 )
 
 INVOICES: Resource[Invoice] = Resource(

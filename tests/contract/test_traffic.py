@@ -17,6 +17,7 @@ OPERATIONS = {
     "GET /TaxRates",
     "GET /Contacts",
     "PUT /Contacts",
+    "POST /Contacts",
     "GET /Invoices",
     "PUT /Invoices",
     "POST /Invoices",

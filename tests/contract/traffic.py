@@ -39,10 +39,10 @@ TOKEN_IS_OVER_S = 3_700
 
 #: In Xero before the daemon is: a namesake, and a member whose address nobody knows.
 NAMESAKE = "Palesa Mahlangu"
-WITHOUT_EMAIL = "SA-90002"
+WITHOUT_ADDRESS = "SA-90002"
 SEEDED = (
     {"Name": NAMESAKE, "ContactNumber": "SA-80001", "EmailAddress": "p@example.com"},
-    {"Name": "Kobus Steyn", "ContactNumber": WITHOUT_EMAIL},
+    {"Name": "Kobus Steyn", "ContactNumber": WITHOUT_ADDRESS},
 )
 
 
@@ -127,6 +127,7 @@ class Year:
         self._renew()
         self._pay()
         self._cancel()
+        self._update()
         self._refuse_calls()
         self._lose_answers()
         self._look_up()
@@ -173,6 +174,14 @@ class Year:
             self.control.pay(self._unpaid())
             self._await("invoice.paid", leap_s=PAUSE_IS_OVER_S)
 
+    def _update(self) -> None:
+        """A contact is found and gets what it lacks; a member moves and marries."""
+        found = self._member(WITHOUT_ADDRESS, "Kobus Steyn")
+        self._renew_one(found)
+        moved = {**found, "name": "Kobus Steyn-Botha", "address": {"city": "Paarl"}}
+        self._publish("member.updated", WITHOUT_ADDRESS, {"member": moved})
+        self._await("message.done")
+
     def _lose_answers(self) -> None:
         """The same bytes are sent again under the same key."""
         for path in ("/Contacts", "/Invoices"):
@@ -189,8 +198,11 @@ class Year:
 
     def _refuse_elements(self) -> None:
         """An e-mail to nobody, and an invoice in a locked period."""
-        without_email = self._member(WITHOUT_EMAIL, "Kobus Steyn")
-        self._publish_renewal(without_email)
+        known = self._member()
+        self._renew_one(known)
+        self.control.edit_contact(known["id"], EmailAddress="")
+        data = self._renewal_of(known)
+        self._publish("membership.renewal_due", f"renewal-2028-{known['id']}", data)
         self._await("invoice.raised", also=lambda: self._answered("400") == 1)
         self.control.set_organisation(PeriodLockDate="2099-12-31")
         self._publish_renewal(self._member())

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from core.db import inbox, invoices, lanes, outbox, positions, reference, writes
+from core.db import (
+    adoptions,
+    inbox,
+    invoices,
+    lanes,
+    outbox,
+    positions,
+    reference,
+    writes,
+)
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice
 from core.db.writes import IntentState
@@ -164,6 +173,17 @@ def test_a_free_invoice_whose_hook_was_not_carried_out_is_astray(
 ) -> None:
     invoice(state=InvoiceState.FREE)
     assert values() == WITHOUT_ACTION
+
+
+@pytest.mark.parametrize(
+    ("was_settled", "found"), [(True, {}), (False, WITHOUT_ACTION)]
+)
+def test_what_was_paid_before_it_was_adopted_needs_no_action(
+    values: Values, was_settled: bool, found: dict[str, float]
+) -> None:
+    row = paid(xero_id="one")
+    adoptions.add(row, "r-1", "renewal", NOW, was_settled=was_settled, by="finance")
+    assert values() == found
 
 
 def test_what_redis_has_not_is_unsent_and_what_nobody_confirmed_unacknowledged(

@@ -28,6 +28,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"quota": {"reserves": {"bulk": {"minute": -1}}}}, "quota.reserves.bulk"),
         ({"tenants": {"main": {"zone": "Mars/Olympus"}}}, "tenants.main.zone"),
         ({"tenants": {"main": {"name_taken": "{nam}"}}}, "tenants.main.name_taken"),
+        ({"tenants": {"main": {"name_taken": "{member_id}"}}}, "tenants.main.name_tak"),
         ({"tenants": {"main": {"subject_url": "ftp://x"}}}, "tenants.main.subject_url"),
         ({"tenants": {}}, "tenants"),
         ({"bus": {"groups": []}}, "bus.groups"),

@@ -14,8 +14,9 @@ FINANCE = Person("finance", "I know them")
 
 def link(world: World, who: Data, contact_id: str) -> int:
     with transaction():
-        now = world.clock.now()
-        return contact_desk.link("main", who["id"], contact_id, FINANCE, now)
+        return contact_desk.link(
+            "main", who["id"], contact_id, FINANCE, world.clock.now(), world.settings
+        )
 
 
 def unlink(world: World, who: Data) -> int:

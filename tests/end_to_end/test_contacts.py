@@ -174,7 +174,7 @@ def test_a_contact_that_xero_refuses_is_tried_with_what_is_corrected(
     world.publish(asked)
     world.hear_answer(asked, "message.held")
     world.quiet()
-    assert world.problems() == ["contact_refused"]
+    assert world.problems() == ["contact_name_taken"]
     renamed = {**who, "name": f"{who['name']}-Botha"}
     number = world.invoiced(renewal_due(renamed, subject=f"renewal-2-{who['id']}"))
     assert world.contact(world.invoice(number))["Name"] == renamed["name"]

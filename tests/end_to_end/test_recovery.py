@@ -10,8 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from core.db import lanes
 from core.db.models import Invoice
 from core.recovering import Summary
+from core.waking import LaneName
 from settled.recovering import recover
 from tests.end_to_end.conftest import MakeWorld
 from tests.messages import (
@@ -20,6 +22,7 @@ from tests.messages import (
     cancelled,
     group_renewal_due,
     member,
+    member_updated,
     renewal,
     renewal_due,
 )
@@ -238,3 +241,39 @@ def test_a_recovery_may_be_made_again(story: Story) -> None:
     assert story.world.problems() == ["invoices_unexplained"]
     story.send_again()
     story.judge()
+
+
+def test_what_was_said_of_a_member_since_the_backup_holds_in_the_end(
+    make_world: MakeWorld, database: Database
+) -> None:
+    """An update that was under way at the backup comes back with it."""
+    world = make_world()
+    story, who = Story(world, database), member()
+    story.ask(renewal_due(who))
+    world.xero.control.fault(
+        "429_minute", method="POST", path="/Contacts", retry_after_s=600
+    )
+    first = member_updated({**who, "email": "first@example.co.za"})
+    world.publish(first)
+    world.wait(
+        lambda: lanes.get("main", LaneName.CONTACT_UPDATES).parked_until is not None,
+        "the first try",
+    )
+    story.back_up()
+    world.xero.control.clear_faults()
+    second = member_updated({**who, "email": "second@example.co.za"})
+    world.publish(second)
+    world.advance(timedelta(minutes=11))
+    world.hear_answer(second, "message.done")
+    story.lose()
+    story.recover()
+    world.start_daemon()
+    story.asked += [first, second]
+    story.send_again()
+    world.advance(timedelta(minutes=2))
+    world.quiet()
+    (contact,) = [
+        c for c in world.ledger["contacts"] if c.get("ContactNumber") == who["id"]
+    ]
+    assert contact["EmailAddress"] == "second@example.co.za"
+    assert world.problems() == []

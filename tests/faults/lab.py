@@ -27,6 +27,8 @@ from bus.relay import EVERYBODY, LANE, Relay
 from core import mirror, reference_data
 from core.accepting import Door as MessageDoor
 from core.calls import Admit, Slot
+from core.contact_reading import ContactReadsLane
+from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
 from core.db import lanes, processes, reference
 from core.db.database import migrate, transaction
@@ -143,6 +145,7 @@ class Process:
         )
         writes: tuple[WriteKind, ...] = (
             CreateContacts(settings, self.turns, clock),
+            UpdateContacts(settings, self.turns, clock),
             RaiseInvoices(settings, lab.tables, self.turns, clock),
             EmailInvoices(settings, self.turns, clock),
             VoidInvoices(settler, clock),
@@ -150,6 +153,7 @@ class Process:
         works: dict[LaneName, LaneWork] = {
             LaneName.REFERENCE: ReferenceLane(settings, door, clock),
             LaneName.MIRROR: MirrorLane(settings, door, clock),
+            LaneName.CONTACT_READS: ContactReadsLane(settings, door, self.turns, clock),
             LaneName.READS: ReadsLane(door, settler, clock),
             LaneName.SWEEP: SweepLane(settings, door, settler, clock),
             **{
@@ -186,7 +190,12 @@ class State:
 class Lab:
     """The whole, kept for many scenarios."""
 
-    def __init__(self, redis_socket: str, folder: Path) -> None:
+    def __init__(
+        self,
+        redis_socket: str,
+        folder: Path,
+        tenant: Mapping[str, Any] | None = None,
+    ) -> None:
         self.life = Life()
         self.clock = LabClock()
         self.service = XeroService(
@@ -202,7 +211,8 @@ class Lab:
         self.redis.life = self.life
         self.redis.flushall()
         self.registry = Registry.installed()
-        self.settings = settings_from(_settings(self.service.app, folder))
+        values = _settings(self.service.app, folder)
+        self.settings = settings_from({**values, "tenants": {"main": tenant or {}}})
         self._tables = {
             is_mailed: _tables(self.settings, self.registry, is_mailed)
             for is_mailed in (True, False)
@@ -282,6 +292,13 @@ class Lab:
                 return
             if not has_worked:
                 self._move_on()
+        raise Endless(f"{MOST_ROUNDS} rounds, and no end")
+
+    def work(self) -> None:
+        """Until nobody has anything to do at this moment; no time passes."""
+        for _ in range(MOST_ROUNDS):
+            if not self._round():
+                return
         raise Endless(f"{MOST_ROUNDS} rounds, and no end")
 
     def _round(self) -> bool:
@@ -423,6 +440,7 @@ SELECT min(moment) FROM (
     UNION ALL SELECT min(woken_at) + 10000000 FROM inbox
         WHERE state = 'accepted' AND woken_at + 10000000 > ?1
     UNION ALL SELECT min(due_at) FROM invoice_read WHERE due_at > ?1
+    UNION ALL SELECT min(due_at) FROM contact_read WHERE due_at > ?1
     UNION ALL SELECT min(woken_at) + 10000000 FROM lane WHERE woken_at + 10000000 > ?1
     UNION ALL SELECT min(parked_until) FROM lane WHERE parked_until > ?1
     UNION ALL SELECT min(due_at) FROM lane WHERE due_at > ?1
@@ -435,6 +453,7 @@ SELECT EXISTS (SELECT 1 FROM write WHERE state IN ('due', 'claimed'))
     OR EXISTS (SELECT 1 FROM inbox WHERE state = 'accepted')
     OR EXISTS (SELECT 1 FROM outbox WHERE stream_id IS NULL)
     OR EXISTS (SELECT 1 FROM invoice_read)
+    OR EXISTS (SELECT 1 FROM contact_read)
 """
 
 

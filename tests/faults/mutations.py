@@ -16,12 +16,15 @@ from bus import intake as bus_intake
 from bus.intake import Intake
 from bus.relay import Relay
 from core import (
+    contact_update_writes,
     contact_writes,
     drafting,
     invoice_writes,
+    people,
     writing,
 )
 from core.accepting import Entry
+from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
 from core.db import inbox, outbox, reads, writes
 from core.db.database import transaction
@@ -111,6 +114,10 @@ def _unreachable(reason: str, **_: Any) -> XeroUnreachable:
     return XeroUnreachable(reason)
 
 
+def _reconcile_nothing(*_: Any, **more: Any) -> people.Standing:
+    return people.Standing.EQUAL
+
+
 def _drop_what_is_absent(lane: WriteLane, element: Any, intent: Any, now: Any) -> None:
     writes.finish(element, WriteState.DONE)
 
@@ -169,12 +176,12 @@ def _answered_first(lane: ReadsLane, tenant: str, asked: Any, answer: Any) -> No
 _apply = ReadsLane._apply
 
 
-def _finish_apart(row: Any, workflow: Any, draft: Any, setup: Any, now: Any) -> Any:
+def _finish_apart(row: Any, *asked: Any) -> Any:
     """The message is done in one transaction and its invoice written in the next."""
     with transaction():
         inbox.finish(row.id, InboxState.DONE)
     with transaction(), patch.object(inbox, "finish", lambda *_: True):
-        return _commit_draft(row, workflow, draft, setup, now)
+        return _commit_draft(row, *asked)
 
 
 _commit_draft = drafting.commit_draft
@@ -229,6 +236,21 @@ MUTATIONS = (
         "contacts are not found by their numbers",
         [(CreateContacts, "look_up", _absent)],
         ("contacts/one/write.1.500_after",),
+    ),
+    Mutation(
+        "updates of contacts are told apart by their position",
+        [(UpdateContacts, "outcomes", _by_position(parse_contact, "Contacts"))],
+        ("updates/few/write.1.reordered",),
+    ),
+    Mutation(
+        "an update is taken for done without a look at the fields",
+        [(contact_update_writes, "same", lambda *_: True)],
+        ("updates/one/write.1.500_before",),
+    ),
+    Mutation(
+        "what finance has edited meanwhile is not compared",
+        [(people, "reconcile", _reconcile_nothing)],
+        ("updates/few/",),
     ),
     Mutation(
         "a batch that Xero refuses as a whole is refused element by element",

@@ -27,12 +27,13 @@ SIZES = {Shape.ONE: 1, Shape.FEW: 4, Shape.FIFTY: 50}
 #: No fewer than the commits and Redis commands that each kind has without faults.
 BOUNDARIES = {
     Kind.CONTACTS: (42, 16),
+    Kind.UPDATES: (32, 16),
     Kind.INVOICES: (32, 16),
     Kind.EMAILS: (22, 16),
     Kind.VOIDS: (36, 20),
     Kind.READS: (20, 16),
     Kind.TOKEN: (40, 16),
-    Kind.LIFE: (48, 18),
+    Kind.LIFE: (54, 18),
 }
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.db import outbox, writes
-from core.db.models import Inbox
+from core.db.models import ContactRead, Inbox
 from core.waking import LaneName
 from core.webhook_events import WebhookEvent
 from core.webhook_receiving import WebhookReceiver
@@ -20,13 +20,14 @@ from sandbox.xero.fields import Fields
 from sandbox.xero.tokens import ACCESS_LIFETIME
 from tests.faults.lab import STREAM_IN, Lab, State
 from tests.faults.plan import Plan
-from tests.messages import TOTAL, cancelled, member, renewal_due
+from tests.messages import TOTAL, cancelled, member, member_updated, renewal_due
 
 
 class Kind(StrEnum):
     """What is about to happen."""
 
     CONTACTS = "contacts"
+    UPDATES = "updates"  # of contacts that were made before
     INVOICES = "invoices"
     EMAILS = "emails"
     VOIDS = "voids"
@@ -44,6 +45,8 @@ class Sort(StrEnum):
     POISON = "poison"  # Xero can't read its price and refuses the whole call
     UNMAILABLE = "unmailable"  # its contact has no address for e-mail
     PAID = "paid"  # it was paid before its cancellation
+    ERASED = "erased"  # its contact was erased a moment ago, and can't be updated
+    EDITED = "edited"  # finance has given its contact a number a moment ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Wish:
     sort: Sort
     total: Decimal
     undo: Mapping[str, Any] | None = None
+    update: Mapping[str, Any] | None = None
 
     @property
     def member_id(self) -> str:
@@ -77,6 +81,7 @@ class Stage:
 #: What may run until the stage is reached.
 _BEFORE = {
     Kind.CONTACTS: (),
+    Kind.UPDATES: (LaneName.CONTACTS, LaneName.INVOICES),
     Kind.INVOICES: (LaneName.CONTACTS,),
     Kind.TOKEN: (LaneName.CONTACTS,),
     Kind.EMAILS: (LaneName.CONTACTS, LaneName.INVOICES),
@@ -89,6 +94,7 @@ _ALWAYS = (LaneName.REFERENCE, LaneName.MIRROR, LaneName.SWEEP)
 #: Which sorts mean something for which kind, in the order in which they are mixed in.
 SORTS = {
     Kind.CONTACTS: (Sort.NAMESAKE,),
+    Kind.UPDATES: (Sort.ERASED, Sort.EDITED),
     Kind.INVOICES: (Sort.ARCHIVED, Sort.POISON),
     Kind.TOKEN: (Sort.ARCHIVED,),
     Kind.EMAILS: (Sort.UNMAILABLE,),
@@ -96,6 +102,9 @@ SORTS = {
     Kind.READS: (),
     Kind.LIFE: (Sort.NAMESAKE,),
 }
+
+#: The tax number that finance knows.
+FINANCES = "4012345678"
 
 UNREADABLE = Decimal("1150000000000000.00")
 
@@ -113,12 +122,7 @@ def reach(lab: Lab, beginning: State, kind: Kind, sorts: Sequence[Sort]) -> Stag
     if kind is Kind.LIFE:
         return Stage(kind, wishes, lab.state())
     _run(lab, _BEFORE[kind])
-    if kind is Kind.VOIDS:
-        wishes = [_with_undo(lab, wish) for wish in wishes]
-        _publish(lab, [wish.undo for wish in wishes if wish.undo])
-        _run(lab, ())
-    if kind is Kind.READS:
-        _pay_all(lab, wishes)
+    wishes = _go_on(lab, kind, wishes)
     for wish in wishes:
         _spoil(lab, wish)
     if kind is Kind.TOKEN:
@@ -126,11 +130,37 @@ def reach(lab: Lab, beginning: State, kind: Kind, sorts: Sequence[Sort]) -> Stag
     return Stage(kind, wishes, lab.state())
 
 
+def _go_on(lab: Lab, kind: Kind, wishes: list[Wish]) -> list[Wish]:
+    """What comes after the invoices, up to what is about to happen."""
+    match kind:
+        case Kind.VOIDS:
+            wishes = [_with_undo(lab, wish) for wish in wishes]
+            _publish(lab, [wish.undo for wish in wishes if wish.undo])
+            _run(lab, ())
+        case Kind.UPDATES:
+            wishes = [replace(wish, update=_update(wish)) for wish in wishes]
+            _publish(lab, [wish.update for wish in wishes if wish.update])
+            _run(lab, (LaneName.CONTACT_READS,))
+        case Kind.READS:
+            _pay_all(lab, wishes)
+        case _:
+            pass
+    return wishes
+
+
 def _wish(sort: Sort) -> Wish:
     who = member()
     if sort is Sort.POISON:
         return Wish(renewal_due(who, category="unreadable"), sort, UNREADABLE)
     return Wish(renewal_due(who), sort, Decimal(TOTAL))
+
+
+def _update(wish: Wish) -> Mapping[str, Any]:
+    """Married, moved, and with another address."""
+    who = dict(wish.asked["data"]["member"])
+    moved = {"line1": "12 Long Street", "city": "Cape Town"}
+    name, email = f"{who['name']} Botha", f"botha{who['id']}@example.co.za"
+    return member_updated({**who, "name": name, "email": email, "address": moved})
 
 
 def _with_undo(lab: Lab, wish: Wish) -> Wish:
@@ -153,7 +183,8 @@ def _run(lab: Lab, more: Sequence[LaneName]) -> None:
 def _is_through(lab: Lab, more: Sequence[LaneName]) -> bool:
     waiting = Inbox.select().where(Inbox.state == "accepted").exists()
     busy = [lane for lane in more if writes.is_pending("main", lane)]
-    return not waiting and not busy and not outbox.unsent(1)
+    unread = ContactRead.select().exists()
+    return not waiting and not busy and not unread and not outbox.unsent(1)
 
 
 def _pay_all(lab: Lab, wishes: Sequence[Wish]) -> None:
@@ -190,6 +221,11 @@ def _spoil(lab: Lab, wish: Wish) -> None:
     books = lab.xero
     if wish.sort is Sort.ARCHIVED:
         contacts.archive(books, contacts.find(books, wish.member_id))
+    if wish.sort is Sort.ERASED:
+        contacts.erase(books, contacts.find(books, wish.member_id))
+    if wish.sort is Sort.EDITED:
+        contact = contacts.find(books, wish.member_id)
+        contacts.update(books, contact, Fields({"TaxNumber": FINANCES}))
     if wish.sort is Sort.UNMAILABLE:
         contact = contacts.find(books, wish.member_id)
         contacts.update(books, contact, Fields({"EmailAddress": ""}))

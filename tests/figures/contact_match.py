@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from core import contacts as deciding
 from core.contact_matching import MirrorContact
@@ -20,6 +21,7 @@ from core.contacts import Creating, Known, Undecided
 from core.db import contacts
 from core.db.database import close_books, migrate, open_books, transaction
 from core.members import Member
+from core.settings import TenantSettings
 from sandbox.platform.people import people
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
@@ -65,7 +67,7 @@ def _match(some: Sequence[Member]) -> Counter[str]:
     for start in range(0, len(some), TOGETHER):
         with transaction():
             for member in some[start : start + TOGETHER]:
-                found = deciding.resolve("main", member, NOW, ())
+                found = deciding.resolve("main", member, TenantSettings(), NOW)
                 assert isinstance(found, Known | Creating | Undecided)
                 answers[type(found).__name__] += 1
     return answers
@@ -83,7 +85,9 @@ def _contacts(
 def _contact(
     number: int, member: Member | None, source: random.Random
 ) -> MirrorContact:
-    shown = {"contact_number": "", "account_number": "", "tax_number": ""}
+    shown: dict[str, Any] = dict.fromkeys(
+        ("contact_number", "account_number", "tax_number"), ""
+    )
     name, email = f"Supplier Number {number}", f"supplier{number}@elsewhere.example"
     if member is not None:
         way = source.randrange(5)

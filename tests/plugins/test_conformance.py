@@ -46,6 +46,13 @@ def test_it_owns_the_messages_that_begin_with_its_name(workflow: Workflow) -> No
     assert len(types) == len(set(types))
 
 
+def test_it_says_what_it_charges(workflow: Workflow) -> None:
+    """Or nobody could adopt an invoice for it without knowing its code."""
+    charges = workflow.rules.charges
+    assert charges
+    assert len(charges) == len(set(charges))
+
+
 def test_its_settings_are_valid_without_a_table(workflow: Workflow) -> None:
     settings = workflow.rules.settings.model_validate({})
     assert settings.number_prefix.isalnum()

@@ -188,3 +188,46 @@ def test_ids_of_refused_contacts_are_zero(app: Caller) -> None:
     assert [c["HasValidationErrors"] for c in contacts] == [False, True, False]
     assert contacts[1]["ContactID"] == "00000000-0000-0000-0000-000000000000"
     assert contacts[2]["Name"] == "Sipho"
+
+
+def test_an_archived_contact_is_restored_by_post(app: Caller) -> None:
+    contact_id = app.contact()["ContactID"]
+    app.xero.control.archive_contact(contact_id)
+    app.post("Contacts", {"ContactID": contact_id, "ContactStatus": "ACTIVE"})
+    assert read(app, contact_id)["ContactStatus"] == "ACTIVE"
+
+
+def test_a_name_that_was_taken_meanwhile_keeps_a_contact_archived(app: Caller) -> None:
+    contact_id = app.contact()["ContactID"]
+    app.xero.control.archive_contact(contact_id)
+    app.contact()
+    back = {"ContactID": contact_id, "ContactStatus": "ACTIVE"}
+    assert refused(app, "POST", **back) == [TAKEN]
+    app.post("Contacts", {**back, "Name": "Thabo Nkosi (2)"})
+    assert read(app, contact_id)["ContactStatus"] == "ACTIVE"
+
+
+def test_an_erased_contact_is_neither_listed_nor_changed(app: Caller) -> None:
+    contact_id = app.contact()["ContactID"]
+    app.xero.control.erase_contact(contact_id)
+    assert app.get("Contacts", page=1).json()["Contacts"] == []
+    (seen,) = app.get("Contacts", page=1, includeArchived="true").json()["Contacts"]
+    assert seen["ContactStatus"] == "GDPRREQUEST"
+    assert refused(app, "POST", ContactID=contact_id, ContactStatus="ACTIVE")
+
+
+def test_spaces_around_a_value_are_trimmed(app: Caller) -> None:
+    contact = app.contact(
+        TaxNumber=" 4012345678 ",
+        Phones=[{"PhoneType": "DEFAULT", "PhoneNumber": " 060 1234 "}],
+    )
+    phones = {p["PhoneType"]: p["PhoneNumber"] for p in contact["Phones"]}
+    assert (contact["TaxNumber"], phones["DEFAULT"]) == ("4012345678", "060 1234")
+
+
+def test_a_contact_that_was_merged_twice_names_each_next_one(app: Caller) -> None:
+    first, second, third = (app.contact(name)["ContactID"] for name in ("A", "B", "C"))
+    app.xero.control.merge_contacts(first, second)
+    app.xero.control.merge_contacts(second, third)
+    assert read(app, first)["MergedToContactID"] == second
+    assert read(app, second)["MergedToContactID"] == third

@@ -16,7 +16,7 @@ from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
 from core.members import Member
 from core.mirror import LOADED
-from core.settings import Settings
+from core.settings import Settings, TenantSettings
 from core.waking import LaneName
 from settled.cli import SOMETHING_WRONG, UNREACHABLE, UNUSABLE, USAGE
 from settled.maintenance import migrate_books, opened_books
@@ -63,7 +63,7 @@ def invoiced(member: Member = ZOE, reference: str = "membership:renewal-1") -> i
             payer=member.model_dump(mode="json"),
             state=InvoiceState.WAITING,
         )
-        match deciding.resolve("main", member, NOW, ()):
+        match deciding.resolve("main", member, TenantSettings(), NOW):
             case deciding.Known(contact_id):
                 deciding.make_ready(invoice, contact_id, NOW)
             case deciding.Undecided(cause, reason):

@@ -25,6 +25,7 @@ from tests.core.db.rows import NOW, invoice
 
 FINANCE = Person("finance", "they know")
 SETTINGS = Settings()
+POLICY = SETTINGS.tenants["main"]
 
 #: A family at one address, of whom two bear one name.
 MEMBERS = (
@@ -43,7 +44,7 @@ def a_message_of(member: Member) -> None:
         payer=member.model_dump(mode="json"),
         state=InvoiceState.WAITING,
     )
-    resolution = contacts.resolve("main", member, NOW, ())
+    resolution = contacts.resolve("main", member, POLICY, NOW)
     match resolution:
         case contacts.Known(contact_id, others_wait):
             contacts.make_ready(row, contact_id, NOW)
@@ -107,7 +108,7 @@ class Playing:
         )
 
     def the_mirror_is_read(self) -> None:
-        contacts.release_decided("main", NOW, ())
+        contacts.release_decided("main", POLICY, NOW)
 
     def xero_creates(self) -> None:
         for row in Write.select().where(
@@ -126,7 +127,7 @@ class Playing:
                 updated_at=NOW,
             )
             writes.finish(row, WriteState.DONE)
-            contacts.created("main", member.id, made, NOW)
+            contacts.created("main", member, made, NOW)
 
     def invoices_are_raised(self) -> None:
         for row in Invoice.select().where(Invoice.state == InvoiceState.READY):
@@ -136,7 +137,7 @@ class Playing:
         contact_id = self.chance.choice(CONTACT_IDS)
         self._try(
             lambda: contact_desk.link(
-                "main", self.member().id, contact_id, FINANCE, NOW
+                "main", self.member().id, contact_id, FINANCE, NOW, SETTINGS
             )
         )
 
@@ -206,7 +207,7 @@ def test_in_whatever_order_messages_come_each_gets_the_same_contact(
                 ],
             )
             for member in (*some[turn:], *some[:turn]):
-                contacts.resolve("main", member, NOW, ())
+                contacts.resolve("main", member, POLICY, NOW)
         ends.add(
             tuple(sorted((r.member_id, r.contact_id) for r in mirror.links("main")))
         )
@@ -223,7 +224,7 @@ def ask(member: Member) -> None:
 
 def decide(member: Member) -> None:
     with transaction():
-        contact_desk.link("main", member.id, "c-1", FINANCE, NOW)
+        contact_desk.link("main", member.id, "c-1", FINANCE, NOW, SETTINGS)
 
 
 @pytest.mark.parametrize("turn", range(6))
@@ -250,7 +251,7 @@ def test_an_unlinking_and_a_message_at_once_agree(books: None, turn: int) -> Non
     member = Member(id=f"30{turn}", name="Jan Botha", email="botha@example.org")
     with transaction():
         mirror.put("main", [contact("c-1", "Jan Botha", member.email)])
-        contact_desk.link("main", member.id, "c-1", FINANCE, NOW)
+        contact_desk.link("main", member.id, "c-1", FINANCE, NOW, SETTINGS)
 
     def untie() -> None:
         with suppress(NotDecided), transaction():

@@ -8,7 +8,8 @@ import pytest
 
 from core.db import contact_decisions, contacts, database, lanes, reference
 from core.db.database import close_books, migrate, open_books, transaction
-from core.db.models import Contact, MemberContact, proxy
+from core.db.models import Contact, MemberContact
+from core.db.proxy import proxy
 from core.mirror import CURSOR, LOADED
 from core.waking import LaneName
 from tests.core.db.rows import NOW

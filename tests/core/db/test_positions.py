@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from core.db import positions
-from core.db.models import StreamPosition
+from core.db.models import Outbox, StreamPosition
 from tests.core.db.rows import NOW
 
 LATER = NOW + timedelta(seconds=1)
@@ -39,3 +39,28 @@ def test_a_group_called_like_the_counter_is_not_the_counter(books: None) -> None
     positions.note_counter(7, NOW)
     positions.note_group("relayed", "1-0", NOW)
     assert positions.counter() == 7
+
+
+def said(message_id: str, stream_id: str) -> None:
+    Outbox.insert(
+        message_id=message_id, type="t", body="", created_at=NOW, stream_id=stream_id
+    ).execute()
+
+
+def test_when_a_message_was_read_is_known_for_a_while(books: None) -> None:
+    for number, minute in (("1-0", 0), ("5-0", 1), ("9-0", 2)):
+        positions.note_group("platform", number, NOW + timedelta(minutes=minute))
+    for number in ("3-0", "9-0", "10-0"):
+        said(f"m-{number}", number)
+    read_at = positions.acknowledged_at
+    assert read_at("platform", "m-3-0") == NOW + timedelta(minutes=1)
+    assert read_at("platform", "m-9-0") == NOW + timedelta(minutes=2)
+    assert read_at("platform", "m-10-0") is None
+    assert read_at("platform", "nobody-said-it") is None
+
+
+def test_of_what_was_read_long_ago_a_later_moment_is_said(books: None) -> None:
+    positions.note_group("platform", "1-0", NOW)
+    positions.note_group("platform", "9-0", NOW + timedelta(hours=1))
+    said("m-1", "1-0")
+    assert positions.acknowledged_at("platform", "m-1") == NOW + timedelta(hours=1)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from peewee import PostgresqlDatabase
 
-from core.db import database
+from core import mirror
+from core.db import database, reference
 from core.db.database import (
     check_writable,
     close_books,
@@ -132,6 +133,31 @@ def test_books_of_a_newer_program_are_refused(
         assert migrate() == ["9999_from_the_future"]
     with pytest.raises(BooksUnusable, match=r"newer.*9999_from_the_future"):
         require_schema()
+
+
+def test_a_mirror_without_details_is_read_anew(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it kept before 0004 could not be compared with anything."""
+    for name in SCRIPTS:
+        if name < "0004":
+            script = (database.MIGRATIONS / f"{name}.py").read_text()
+            (tmp_path / f"{name}.py").write_text(script)
+    open_books(database_url)
+    try:
+        with monkeypatch.context() as older:
+            older.setattr(database, "MIGRATIONS", tmp_path)
+            migrate()
+        with transaction():
+            reference.move_cursor("main", "contacts", NOW)
+            reference.move_cursor("main", "invoices", NOW)
+            reference.put_reference("main", mirror.LOADED, True, NOW)
+        migrate()
+        assert reference.cursor("main", "contacts") is None
+        assert reference.cursor("main", "invoices") == NOW
+        assert not mirror.is_loaded("main")
+    finally:
+        close_books()
 
 
 def test_up_to_date_books_are_accepted_and_writable(fresh_books: None) -> None:

@@ -1,0 +1,140 @@
+"""Contacts have been read: what follows for the members who are these contacts.
+
+Fields are compared, merges followed, and what a contact held up goes on, or what it
+can't bear any more is taken back. All of it compares what stands in the books, so doing
+it once more changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import structlog
+
+from core import contacts, people
+from core.contact_matching import ACTIVE, Candidate, MirrorContact
+from core.db import contact_decisions, contact_reads, problems
+from core.db import contacts as mirror
+from core.db.contact_decisions import Decision
+from core.db.database import transaction
+from core.settings import TenantSettings
+
+log = structlog.get_logger()
+
+#: Members in one transaction; few, because others may want their rows in another order.
+TOGETHER = 50
+
+
+def noticed(
+    tenant: str, contact_ids: Iterable[str], policy: TenantSettings, now: datetime
+) -> None:
+    """These contacts have just been read and are in the mirror."""
+    linked = mirror.member_of(tenant, contact_ids)
+    for some in _chunks(sorted(linked.items(), key=lambda item: item[1])):
+        with transaction():
+            for contact_id, member_id in some:
+                _noticed(tenant, member_id, contact_id, policy, now)
+    for member_id, lost in mirror.merged_away(tenant).items():
+        with transaction():
+            _follow(tenant, member_id, lost, policy, now)
+    with transaction():
+        _close_ended(tenant, now)
+
+
+def _noticed(
+    tenant: str,
+    member_id: str,
+    contact_id: str,
+    policy: TenantSettings,
+    now: datetime,
+) -> None:
+    contact = mirror.get(tenant, contact_id)
+    if contact is None:
+        return
+    was_active = people.status_of(tenant, member_id) in (ACTIVE, "")
+    people.reconcile(tenant, member_id, policy, now, is_fresh=True)
+    contact_reads.forget(tenant, contact_id, contact.updated_at)
+    if contact.merged_to is not None and mirror.get(tenant, contact.merged_to) is None:
+        contact_reads.ask(tenant, contact.merged_to, now, is_needed=True)
+    elif contact.status != ACTIVE:
+        contacts.take_back(tenant, member_id, policy, now)
+    elif not was_active:
+        contacts.invoice_again(tenant, member_id, contact_id, now)
+        contacts.decide_anew(tenant, member_id, policy, now)
+
+
+def _follow(
+    tenant: str, member_id: str, lost_id: str, policy: TenantSettings, now: datetime
+) -> None:
+    """The member becomes the contact that is left, unless that is somebody else's."""
+    lost = mirror.get(tenant, lost_id)
+    kept = None if lost is None else _survivor(tenant, lost)
+    if lost is None or kept is None or mirror.link_of(tenant, member_id) != lost_id:
+        return
+    holder = mirror.member_of(tenant, [kept.contact_id]).get(kept.contact_id)
+    if holder is not None:
+        _two_members(tenant, member_id, holder, lost, kept, now)
+        return
+    contacts.follow_merge(tenant, member_id, lost_id, kept.contact_id, policy, now)
+    log.info("contact.merged", member_id=member_id, contact_id=kept.contact_id)
+    contacts.decide_anew(tenant, member_id, policy, now)
+
+
+def _survivor(tenant: str, lost: MirrorContact) -> MirrorContact | None:
+    """The end of the chain; None while part of it has not been read."""
+    passed: set[str] = set()
+    contact: MirrorContact | None = lost
+    while contact is not None and contact.merged_to is not None:
+        if contact.contact_id in passed:
+            return None
+        passed.add(contact.contact_id)
+        contact = mirror.get(tenant, contact.merged_to)
+    return contact
+
+
+def _two_members(
+    tenant: str,
+    member_id: str,
+    holder: str,
+    lost: MirrorContact,
+    kept: MirrorContact,
+    now: datetime,
+) -> None:
+    cause = _cause(tenant, member_id)
+    if cause in {problem.cause for problem in problems.open_problems()}:
+        return
+    reason = f"the contact of member {member_id} was merged into that of {holder}"
+    shown = {"lost": _shown(lost, member_id), "kept": _shown(kept, holder)}
+    problems.open_problem(
+        "contact_merged", cause, reason, now, tenant=tenant, detail=shown
+    )
+    contact_decisions.note(
+        tenant,
+        member_id,
+        Decision.QUARANTINED,
+        now,
+        reason=reason,
+        candidates=[shown["kept"]],
+    )
+
+
+def _shown(contact: MirrorContact, member_id: str) -> Mapping[str, str]:
+    candidate = Candidate(contact, True, f"it is member {member_id}'s")
+    return {**contacts.evidence(candidate), "member_id": member_id}
+
+
+def _close_ended(tenant: str, now: datetime) -> None:
+    """Whoever decided has given one of the two another contact."""
+    standing = {_cause(tenant, member_id) for member_id in mirror.merged_away(tenant)}
+    for problem in problems.open_problems("contact_merged"):
+        if problem.tenant == tenant and problem.cause not in standing:
+            problems.close_problem(problem.cause, now)
+
+
+def _cause(tenant: str, member_id: str) -> str:
+    return f"merge:{tenant}:{member_id}"
+
+
+def _chunks(
+    pairs: Sequence[tuple[str, str]],
+) -> Iterable[Sequence[tuple[str, str]]]:
+    return (pairs[start : start + TOGETHER] for start in range(0, len(pairs), TOGETHER))

@@ -1,0 +1,189 @@
+"""Updating contacts: only what has changed, up to fifty in a call, told apart by id."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from core import contacts, people
+from core.calls import Admit, XeroAnswer, XeroRequest
+from core.clock import Clock
+from core.contact_fields import answered, as_xero_has_it, same, shown
+from core.contact_matching import ACTIVE, MirrorContact
+from core.contact_writes import taken_name
+from core.db import contact_reads, writes
+from core.db import contacts as mirror
+from core.db.models import Intent, Write
+from core.db.writes import WriteState
+from core.messages import canonical
+from core.names_taken import QUARANTINE, distinct_name
+from core.quota import Purpose
+from core.settings import Settings
+from core.waking import LaneName, Waker
+from core.writing import ABSENT, HALVE, TRIES, Outcome, Prepared
+from core.xero_json import contact as parse_contact
+from core.xero_json import errors as errors_of
+
+log = structlog.get_logger()
+
+#: A look-up's answer for a contact that is there and does not show what was sent.
+NOT_THERE = "the update is not in Xero"
+
+
+class UpdateContacts:
+    """Implements ``core.writing.WriteKind``. An element's key is the member's id."""
+
+    name = LaneName.CONTACT_UPDATES.value
+    purpose = Purpose.BULK
+    batch = writes.BATCH_LIMIT
+
+    def __init__(self, settings: Settings, waker: Waker, clock: Clock) -> None:
+        self.settings = settings
+        self.waker = waker
+        self.clock = clock
+
+    def check(self, tenant: str) -> None:
+        """Nothing but the quota limits updates."""
+
+    def allot(
+        self, tenant: str, elements: Sequence[Write], now: datetime
+    ) -> Mapping[int, str]:
+        return {}
+
+    def prepare(
+        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
+    ) -> Prepared:
+        body = {"Contacts": [_body(element) for element in elements]}
+        return Prepared("POST", "Contacts", canonical(body).encode())
+
+    def outcomes(
+        self, elements: Sequence[Write], answer: XeroAnswer
+    ) -> Mapping[int, Outcome]:
+        by_id = _by_id(answer)
+        return {
+            element.id: Outcome(parse_contact(raw), errors_of(raw))
+            for element in elements
+            if (raw := by_id.get(element.data["contact_id"])) is not None
+        }
+
+    def look_up(
+        self, admit: Admit, intent: Intent, elements: Sequence[Write]
+    ) -> Mapping[int, Outcome]:
+        """One read by their ids; an update is there when every field of it is."""
+        ids = [element.data["contact_id"] for element in elements]
+        with admit() as slot:
+            answer = slot.send(read_of("look_up_contact_updates", ids))
+        by_id = _by_id(answer)
+        found = {
+            element.id: _if_landed(element, by_id.get(element.data["contact_id"]))
+            for element in elements
+        }
+        if intent.reason.startswith(HALVE):
+            # Nothing was done, nor said of any one of them: they come back in halves.
+            return {i: ABSENT if o.errors else o for i, o in found.items()}
+        return found
+
+    def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
+        if not outcome.errors:
+            # First, because it waits for whoever has just asked for this update.
+            writes.finish(element, WriteState.DONE)
+            self._landed(element, outcome.record, now)
+            log.info("contact.updated", member_id=element.key, intent=element.intent_id)
+        elif outcome.errors == (NOT_THERE,) and element.tries + 1 < TRIES:
+            writes.due_again(element, now, failed=True)
+            self._weigh_anew(element, outcome.record, now)
+            return
+        elif taken_name(outcome) and (name := self._other_name(element)):
+            writes.due_again(element, now, data={**element.data, "name": name})
+            return
+        else:
+            reason = "; ".join(outcome.errors)
+            writes.finish(element, WriteState.REFUSED, reason)
+            people.refused(element.tenant, element.key, reason, now)
+        policy = self.settings.tenants[element.tenant]
+        contacts.decide_anew(element.tenant, element.key, policy, now)
+
+    def recorded(
+        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+    ) -> None:
+        for tenant in {element.tenant for element, _ in outcomes}:
+            self.waker.lane(tenant, LaneName.EMAILS)
+            self.waker.lane(tenant, LaneName.INVOICES)
+        self.waker.relay()
+
+    def _landed(self, element: Write, contact: MirrorContact, now: datetime) -> None:
+        tenant, member_id = element.tenant, element.key
+        contact = answered(contact, mirror.get(tenant, contact.contact_id))
+        mirror.put(tenant, [contact])
+        contact_reads.forget(tenant, contact.contact_id, contact.updated_at)
+        people.landed(tenant, member_id, element.data["fields"], contact)
+        policy = self.settings.tenants[tenant]
+        people.reconcile(tenant, member_id, policy, now, is_fresh=True)
+        if element.data.get("restores"):
+            contacts.invoice_again(tenant, member_id, contact.contact_id, now)
+
+    def _weigh_anew(
+        self, element: Write, contact: MirrorContact, now: datetime
+    ) -> None:
+        """It is not in Xero, or somebody has edited it there since: they may win."""
+        mirror.put(element.tenant, [contact])
+        policy = self.settings.tenants[element.tenant]
+        people.reconcile(element.tenant, element.key, policy, now, is_fresh=True)
+
+    def _other_name(self, element: Write) -> str:
+        """As for a newcomer whose name is taken; empty: a person decides."""
+        tenant, member_id = element.tenant, element.key
+        contact = mirror.get(tenant, element.data["contact_id"])
+        kept = contact.name if contact is not None else ""
+        name = element.data["fields"].get("name", kept)
+        pattern = self.settings.tenants[tenant].name_taken
+        is_left = pattern != QUARANTINE and "name" not in element.data
+        return distinct_name(pattern, name, member_id) if is_left else ""
+
+
+def read_of(kind: str, contact_ids: Sequence[str]) -> XeroRequest:
+    """One read of these contacts, whatever their status, with everything of them."""
+    return XeroRequest(
+        kind,
+        "GET",
+        "Contacts",
+        query={
+            "IDs": ",".join(contact_ids),
+            "includeArchived": "true",
+            # Unpaged, Xero leaves out terms and where a contact was merged to.
+            "page": "1",
+            "pageSize": "100",
+        },
+    )
+
+
+def _body(element: Write) -> dict[str, Any]:
+    body = {
+        "ContactID": element.data["contact_id"],
+        **as_xero_has_it(element.data["fields"]),
+    }
+    if "name" in element.data:
+        body["Name"] = element.data["name"]
+    if element.data.get("restores"):
+        body["ContactStatus"] = ACTIVE
+    return body
+
+
+def _by_id(answer: XeroAnswer) -> Mapping[str, Mapping[str, Any]]:
+    return {raw.get("ContactID"): raw for raw in answer.json.get("Contacts") or []}
+
+
+def _if_landed(element: Write, raw: Mapping[str, Any] | None) -> Outcome:
+    """Adopted only when Xero shows all that was sent."""
+    if raw is None:
+        return ABSENT
+    contact = parse_contact(raw)
+    sent = dict(element.data["fields"])
+    if "name" in element.data:
+        sent["name"] = element.data["name"]
+    there = shown(contact)
+    is_there = all(same(name, value, there[name]) for name, value in sent.items())
+    is_active = contact.status == ACTIVE or not element.data.get("restores")
+    landed = is_there and is_active
+    return Outcome(contact) if landed else Outcome(contact, (NOT_THERE,))

@@ -1,0 +1,187 @@
+"""What a tenant declares about its contacts."""
+
+from datetime import timedelta
+from typing import Any
+
+from core.db import profiles
+from tests.end_to_end.conftest import MakeWorld
+from tests.messages import Data, member, member_updated, renewal_due
+from tests.world import World
+
+NOTICED = timedelta(seconds=61)
+
+
+def declaring(make_world: MakeWorld, **tenant: Any) -> World:
+    return make_world(tables={"tenants": {"main": tenant}})
+
+
+def known(world: World, **details: Any) -> tuple[Data, str]:
+    """A member who has been invoiced before, and their contact."""
+    who = member(**details)
+    invoice = world.invoice(world.invoiced(renewal_due(who)))
+    world.advance(NOTICED)
+    world.quiet()
+    return who, str(invoice["Contact"]["ContactID"])
+
+
+def contact(world: World, contact_id: str) -> Data:
+    (found,) = [c for c in world.ledger["contacts"] if c["ContactID"] == contact_id]
+    return dict(found)
+
+
+def renewed(world: World, who: Data) -> Data:
+    asked = renewal_due(who, subject=f"renewal-2028-{who['id']}")
+    return {**asked, "time": world.clock.now().isoformat()}
+
+
+def test_an_archived_contact_is_restored_and_invoiced(make_world: MakeWorld) -> None:
+    world = declaring(make_world, archived_contact="restore")
+    who, contact_id = known(world)
+    world.xero.control.archive_contact(contact_id)
+    world.advance(NOTICED)
+    world.quiet()
+    number = world.invoiced(renewed(world, {**who, "email": "back@example.co.za"}))
+    there = contact(world, contact_id)
+    assert there["ContactStatus"] == "ACTIVE"
+    assert there["EmailAddress"] == "back@example.co.za"
+    assert world.invoice(number)["Contact"]["ContactID"] == contact_id
+    (sent,) = [e for e in world.ledger["emails"] if e["invoice_number"] == number]
+    assert sent["to"] == "back@example.co.za"
+    assert world.problems() == []
+    told = [t["data"]["changes"] for t in world.told("contact.changed", who["id"])]
+    assert [(c["field"], c["new"]) for (c,) in told] == [
+        ("status", "ARCHIVED"),
+        ("status", "ACTIVE"),
+    ]
+
+
+def test_a_contact_whose_name_was_taken_is_restored_with_the_members_id(
+    make_world: MakeWorld,
+) -> None:
+    world = declaring(make_world, archived_contact="restore")
+    who, contact_id = known(world)
+    world.xero.control.archive_contact(contact_id)
+    world.xero.control.seed_contacts([{"Name": who["name"]}])
+    world.advance(NOTICED)
+    world.quiet()
+    world.invoiced(renewed(world, who))
+    assert contact(world, contact_id)["Name"] == f"{who['name']} ({who['id']})"
+
+
+def test_a_message_about_a_member_alone_restores_nobody(make_world: MakeWorld) -> None:
+    world = declaring(make_world, archived_contact="restore")
+    who, contact_id = known(world)
+    world.xero.control.archive_contact(contact_id)
+    world.advance(NOTICED)
+    world.quiet()
+    said = member_updated({**who, "email": "away@example.co.za"})
+    world.publish(said)
+    answer = world.hear_answer(said, "message.done")
+    assert answer["data"]["outcome"] == "remembered"
+    world.quiet()
+    assert contact(world, contact_id)["ContactStatus"] == "ARCHIVED"
+
+
+def test_an_erased_contact_is_held_although_archived_ones_are_restored(
+    make_world: MakeWorld,
+) -> None:
+    world = declaring(make_world, archived_contact="restore")
+    who, contact_id = known(world)
+    world.xero.control.erase_contact(contact_id)
+    world.advance(NOTICED)
+    world.quiet()
+    asked = renewed(world, who)
+    world.publish(asked)
+    world.hear_answer(asked, "message.held")
+    world.quiet()
+    assert contact(world, contact_id)["ContactStatus"] == "GDPRREQUEST"
+    assert world.problems() == ["contact_undecided"]
+    assert world.calls("POST /Contacts") == 0
+
+
+def test_an_invoice_that_was_waiting_for_its_day_is_taken_back_and_goes_on(
+    make_world: MakeWorld,
+) -> None:
+    """Its contact is archived before the day, and restored in Xero afterwards."""
+    world = make_world()
+    who, contact_id = known(world)
+    asked = renewed(world, who)
+    asked["data"]["raise_on"] = "2026-11-23"
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    world.quiet()
+    world.xero.control.archive_contact(contact_id)
+    world.advance(NOTICED)
+    world.hear_answer(asked, "message.held")
+    world.quiet()
+    world.xero.control.edit_contact(contact_id, ContactStatus="ACTIVE")
+    world.advance(NOTICED)
+    world.quiet()
+    assert world.problems() == []
+    world.advance(timedelta(days=3))
+    world.advance_until(
+        lambda: (
+            "invoice.emailed" in world.answers(asked["id"])
+            or bool(world.told("invoice.emailed", asked["subject"]))
+        ),
+        "the e-mail",
+    )
+
+
+def test_an_invoice_of_a_merged_contact_is_raised_on_the_survivor(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    who, lost = known(world)
+    asked = renewed(world, who)
+    asked["data"]["raise_on"] = "2026-11-23"
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    world.quiet()
+    (kept,) = world.xero.control.seed_contacts([{"Name": "The survivor"}])
+    world.jump(1)
+    world.xero.control.merge_contacts(lost, kept)
+    world.advance(NOTICED)
+    world.quiet()
+    world.advance(timedelta(days=3))
+    world.advance_until(
+        lambda: bool(world.told("invoice.raised", asked["subject"])), "the invoice"
+    )
+    number = world.hear("invoice.raised", asked["subject"])["data"]["invoice"]["number"]
+    assert world.invoice(number)["Contact"]["ContactID"] == kept
+
+
+def test_xero_wins_where_the_tenant_says_so(make_world: MakeWorld) -> None:
+    world = declaring(make_world, wins={"email": "xero"})
+    who, contact_id = known(world)
+    world.jump(1)
+    world.xero.control.edit_contact(contact_id, EmailAddress="finance@example.co.za")
+    told_at = world.clock.now().isoformat()
+    said = member_updated({**who, "email": "member@example.co.za"}, time=told_at)
+    world.publish(said)
+    # What finance did is only seen when the contact is looked at before the update.
+    answer = world.hear_answer(said, "message.done")
+    world.quiet()
+    assert answer["data"]["outcome"] == "overruled"
+    assert contact(world, contact_id)["EmailAddress"] == "finance@example.co.za"
+    (edit,) = profiles.edits("main", who["id"])
+    assert (edit.platform, edit.xero) == (
+        "member@example.co.za",
+        "finance@example.co.za",
+    )
+    (told,) = world.told("contact.changed", who["id"])
+    (change,) = told["data"]["changes"]
+    assert (change["outcome"], change["new"]) == ("overruled", "finance@example.co.za")
+    assert world.calls("POST /Contacts") == 0
+
+
+def test_a_crowd_of_edits_is_read_by_the_page(make_world: MakeWorld) -> None:
+    crowd = [{"Name": f"Contact {n}", "ContactNumber": f"C-{n}"} for n in range(120)]
+    world = make_world(contacts=crowd)
+    before = world.calls("GET /Contacts")
+    world.jump(1)
+    for listed in world.ledger["contacts"]:
+        world.xero.control.edit_contact(listed["ContactID"], TaxNumber="4012345678")
+    world.advance(NOTICED)
+    world.quiet()
+    assert world.calls("GET /Contacts") == before + 1
