@@ -63,6 +63,16 @@ def free_orphaned(alive: Iterable[str]) -> None:
 
 
 @statement
+def _forget_wake(tenant: Slot, name: Slot) -> Any:
+    return Lane.update(woken_at=None).where(_this(tenant, name))
+
+
+def forget_wake(tenant: str, name: str) -> None:
+    """Nobody was told to look after all."""
+    _forget_wake.changed(tenant=tenant, name=name)
+
+
+@statement
 def _forget_wakes() -> Any:
     return Lane.update(woken_at=None).where(
         Lane.holder.is_null() & Lane.woken_at.is_null(False)
