@@ -46,7 +46,7 @@ test-tools: setup ## what needs programs that pip does not bring; says which are
 	@if [ -d tests/tools ]; then $(BIN)/python -m pytest tests/tools $(T); \
 	else echo "test-tools: there are no such tests yet"; fi
 
-faults: setup ## the long run of faults, 80 minutes: 50,000 scenarios, then processes that die
+faults: setup ## the long run of faults, 70 minutes: 50,000 scenarios, then processes that die
 	mkdir -p dist
 	$(BIN)/python -m tests.figures faults --full --json dist/faults.json
 

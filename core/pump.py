@@ -36,6 +36,8 @@ class Pump:
         self.invariants = invariants
         self.clock = clock
         self._prepared: set[str] = set()
+        #: Who has died on this host, until the books know it.
+        self._gone: set[str] = set()
         self._has_buried_calls = False
 
     def tick(self) -> float:
@@ -45,13 +47,14 @@ class Pump:
             Seconds until the next look.
         """
         now = self.clock.now()
-        gone = self.gone()
+        self._gone.update(self.gone())
         with transaction():
-            self._bury_dead(gone, now)
+            self._bury_dead(now)
             alive = processes.presumed_alive(self.runner.process, now)
             orphaned = writes.orphan(alive, now)
             lanes.free_orphaned(alive)
             messages = inbox.wake_due(now)
+        self._gone.clear()
         self.waker.messages(messages)
         for tenant, kind in orphaned:
             self.waker.lane(tenant, LaneName(kind))
@@ -67,11 +70,11 @@ class Pump:
         soonest = min((m - now).total_seconds() for m in moments) if moments else IDLE_S
         return min(max(soonest, 0.02), IDLE_S)
 
-    def _bury_dead(self, gone: Sequence[str], now: datetime) -> None:
+    def _bury_dead(self, now: datetime) -> None:
         """Who died may have been told to look, and nobody would look for a while."""
-        for name in gone:
+        for name in self._gone:
             processes.leave(name)
-        dead = [*gone, *processes.bury_silent(self.runner.process, now)]
+        dead = [*self._gone, *processes.bury_silent(self.runner.process, now)]
         if dead:
             log.warning("process.silent", processes=dead)
             lanes.forget_wakes()

@@ -73,7 +73,7 @@ class ReadsLane:
         """Without those that have turned out to be echoes or not ours."""
         ids = [read.xero_id for read in asked]
         known = invoices.by_xero_id(tenant, ids)
-        foreign = invoices.foreign(tenant, ids)
+        foreign = invoices.foreign(tenant, ids) - known.keys()
         needless = [
             read
             for read in asked
@@ -90,8 +90,10 @@ class ReadsLane:
     ) -> None:
         raw = (answer.json or {}).get("Invoices") or []
         seen = {i.invoice_id: i for i in map(parse_invoice, raw)}
-        ours = invoices.by_xero_id(tenant, seen)
+        # In this order: one that is written down as raised between the two looks is
+        # ours by the second, and never somebody else's by both.
         numbers = invoices.by_number(tenant, [i.number for i in seen.values()])
+        ours = invoices.by_xero_id(tenant, seen)
         done: list[InvoiceRead] = []
         for read in asked:
             if read.xero_id in ours:

@@ -58,7 +58,7 @@ class WebhookReceiver:
     ) -> None:
         ids = {event.resource_id for event in events}
         known = invoices.by_xero_id(tenant, ids)
-        foreign = invoices.foreign(tenant, ids)
+        foreign = invoices.foreign(tenant, ids) - known.keys()
         for event in events:
             if event.resource_id in foreign:
                 self._count("other")

@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from core.db import invoices
+from core.db.database import transaction
 from sandbox.xero.webhooks import sign
 from tests.messages import TOTAL, renewal_due
 from tests.world import World
@@ -255,6 +257,21 @@ def test_an_invoice_of_others_is_read_once_and_never_again(world: World) -> None
     world.advance(timedelta(seconds=11))
     world.quiet()
     assert world.looked_up("IDs") == reads
+
+
+def test_an_invoice_that_was_taken_for_others_is_ours_all_the_same(
+    world: World,
+) -> None:
+    """A look at the moment in which it was raised may have come too early."""
+    asked = renewal_due()
+    number = world.invoiced(asked)
+    with transaction():
+        invoices.remember_foreign("main", [world.invoice(number)["InvoiceID"]])
+    payment_id = world.pay(number)
+    world.hear("membership.renew", asked["subject"])
+    world.quiet()
+    world.xero.control.delete_payment(payment_id)
+    world.hear("membership.suspend", asked["subject"])
 
 
 def test_a_credit_is_told_and_a_problem_if_it_settles_all(world: World) -> None:

@@ -1,4 +1,4 @@
-"""One member, one contact: labelled cases, twenty thousand members, edits."""
+"""One member, one contact: labelled cases, many members, their calls, edits."""
 
 import json
 from collections.abc import Iterator
@@ -15,8 +15,12 @@ CASES_AT_LEAST = 600
 MEMBERS, CONTACTS = 20_000, 25_000
 MATCH_S, MATCH_MB = 60, 300
 
+#: Contacts in Xero, and members among them who renew twice.
+FULL_SEASON, SHORT_SEASON = (25_000, 2_000), (2_500, 60)
+LOAD_CALLS = 30
+
 #: Longer than it takes on a busy machine.
-MATCH_WITHIN_S = 600
+MATCH_WITHIN_S, SEASON_WITHIN_S = 600, 1_800
 
 EDITS, EDITS_SHORT = 10_000, 300
 EDITED_WITHIN_S = 3_600
@@ -25,6 +29,7 @@ EDITED_WITHIN_S = 3_600
 def collect(asked: Run) -> Iterator[Figure]:
     yield from labelled()
     yield from at_once(asked)
+    yield from calls(asked)
     yield from edited(asked)
 
 
@@ -69,6 +74,36 @@ def at_once(asked: Run) -> Iterator[Figure]:
         yield Figure("match: to be created", said["creating"])
         twice = said["known"] - said["links"]
         yield Figure("match: members who share a contact", twice, exactly(0))
+
+
+# -- calls -----------------------------------------------------------------------------
+
+
+def calls(asked: Run) -> Iterator[Figure]:
+    """The first load, and a season of members whom it has made known."""
+    contacts, members = FULL_SEASON if asked.full else SHORT_SEASON
+    asked.say(f"{members} members renew twice, {contacts} contacts in Xero")
+    folder = asked.folder / "season"
+    folder.mkdir()
+    done = python(
+        "tests.figures.contact_season",
+        str(folder),
+        *("--members", str(members), "--contacts", str(contacts)),
+        within_s=SEASON_WITHIN_S,
+    )
+    yield Figure(
+        "calls: exit code", done.code, exactly(0), note=_end(done.code, done.end)
+    )
+    if done.code == 0:
+        said = json.loads(done.output.splitlines()[-1])
+        loading = said["calls_of_the_first_load"]
+        yield Figure("calls: contacts in Xero", said["contacts"], exactly(contacts))
+        yield Figure("calls: first load", loading, at_most(LOAD_CALLS))
+        yield Figure("calls: invoices", said["invoices"], exactly(2 * members))
+        first = said["calls_of_the_first_season"]
+        yield Figure("calls: about contacts, first season", first)
+        known = said["calls_of_a_season_of_known_members"]
+        yield Figure("calls: about contacts, known members", known, exactly(0))
 
 
 # -- edits on both sides ---------------------------------------------------------------
