@@ -159,6 +159,7 @@ def _explain_rebuilt(
         for charge in charges:
             _add_subject(found, charge)
         rebuilding.complete(found, row, draft, is_emailed=setup.is_emailed, now=now)
+        people.reconcile(row.tenant, draft.payer.id, setup.policy, now)
     return found
 
 

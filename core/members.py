@@ -14,6 +14,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     StringConstraints,
+    TypeAdapter,
+    ValidationError,
 )
 
 _EMAIL = re.compile(r"[^@\s\"<>]+@[^@\s\"<>]+\.[^@\s\"<>.]+")
@@ -82,6 +84,18 @@ class Member(BaseModel):
     tax_number: Annotated[str, StringConstraints(max_length=50)] | None = None
     company: Name | None = None
     company_number: Annotated[str, StringConstraints(max_length=50)] | None = None
+
+
+_MEMBER_ID: TypeAdapter[str] = TypeAdapter(Identifier)
+
+
+def why_no_member_id(text: str) -> str:
+    """What is wrong with an id that a person has given; empty: nothing."""
+    try:
+        _MEMBER_ID.validate_python(text)
+    except ValidationError as error:
+        return str(error.errors(include_url=False)[0]["msg"])
+    return ""
 
 
 #: The one message that no workflow owns.

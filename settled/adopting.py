@@ -1,6 +1,5 @@
 """``settled adopt``: invoices that others have made are ours from now on."""
 
-import csv
 import getpass
 import os
 import secrets
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
@@ -22,21 +20,21 @@ from core.adoption_lines import Finding, Wanted
 from core.clock import Clock
 from core.db import recovery, reference
 from core.errors import NotConnected, SettingsInvalid, XeroWait
-from core.members import Identifier
+from core.members import why_no_member_id
 from core.money import plain
 from core.patience import Patience
 from core.quota import Purpose
 from core.registry import Registry
 from core.settings import Settings
+from settled.maintenance import tenant_of
 from settled.parts import Parts
+from settled.tables import read_table
 
 NEEDED = ("invoice_number", "workflow", "subject")
 OPTIONAL = ("member_id", "charge")
 
 #: What the books hold of a subject, and Xero of a number.
 LONGEST = 255
-
-_MEMBER_ID: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +77,12 @@ def adopt(
         AdoptionRaced: something happened meanwhile; to be run again.
     """
     lines = read_file(file)
-    alias = _tenant(settings, tenant)
+    alias = tenant_of(settings, tenant)
     parts = Parts(settings, _name(), clock=clock, registry=registry)
     try:
         parts.stores.open_books()
         _require_ready(alias)
+        parts.live(parts.stopping)
         parts.make(is_guest=True)
         places = _patience(parts, alias, bar)
         adopting = Adopting(
@@ -131,15 +130,7 @@ def read_file(file: Path) -> list[Wanted]:
     Raises:
         SettingsInvalid: naming the line and the column.
     """
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise SettingsInvalid(str(file), f"lacks the column {missing[0]}")
-            return [_wanted(file, reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SettingsInvalid(str(file), f"not CSV in UTF-8: {error}") from None
+    return [_wanted(file, line, row) for line, row in read_table(file, NEEDED)]
 
 
 def _wanted(file: Path, line: int, row: Mapping[Any, Any]) -> Wanted:
@@ -180,19 +171,9 @@ def _number(text: str) -> str:
 
 
 def _member_id(text: str) -> str:
-    try:
-        return text and _MEMBER_ID.validate_python(text)
-    except ValidationError as error:
-        raise ValueError(error.errors()[0]["msg"]) from None
-
-
-def _tenant(settings: Settings, given: str | None) -> str:
-    alias = given or settings.sole_tenant
-    if alias is None:
-        raise SettingsInvalid("--tenant", f"name one of {', '.join(settings.tenants)}")
-    if alias not in settings.tenants:
-        raise SettingsInvalid("--tenant", f"{alias!r} is none of the settings'")
-    return alias
+    if text and (reason := why_no_member_id(text)):
+        raise ValueError(reason)
+    return text
 
 
 def _require_ready(tenant: str) -> None:
@@ -206,7 +187,7 @@ def _require_ready(tenant: str) -> None:
     if not reference_data.is_known(tenant) or not mirror.is_loaded(tenant):
         raise SettingsInvalid(
             f"tenants.{tenant}",
-            "its contacts have not been read from Xero yet; `settled run` does that",
+            "nothing has been read from Xero yet; `settled run` does that",
         )
 
 

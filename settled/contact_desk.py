@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
 from core import contact_auditing, contact_desk, contact_explaining, mirror, people
 from core.clock import SystemClock
@@ -20,16 +19,15 @@ from core.contact_import import Imported, MappingWrong, Row, import_links
 from core.db import profiles
 from core.db.database import transaction
 from core.errors import SettingsInvalid
-from core.members import Identifier
+from core.members import why_no_member_id
 from core.settings import Settings
 from settled.conflicts import OverruledEdit, overruled_edits
-from settled.maintenance import opened_books
+from settled.maintenance import opened_books, tenant_of
+from settled.tables import read_table
 
 log = structlog.get_logger()
 
 COLUMNS = ("member_id", "contact_id")
-
-_MEMBER_ID: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,7 @@ class Desk:
 
     @contextmanager
     def _books(self) -> Iterator[str]:
-        tenant = self.tenant or self.settings.sole_tenant
-        if tenant not in self.settings.tenants:
-            names = ", ".join(sorted(self.settings.tenants))
-            raise SettingsInvalid("--tenant", f"must be one of {names}")
+        tenant = tenant_of(self.settings, self.tenant)
         with opened_books(self.settings):
             yield tenant
 
@@ -146,15 +141,7 @@ def read_mapping(file: Path) -> list[Row]:
         SettingsInvalid: it is no CSV file with these columns.
         MappingWrong: naming every line that is wrong in itself.
     """
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                raise SettingsInvalid(str(file), f"lacks the column {missing[0]}")
-            read = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SettingsInvalid(str(file), f"not CSV in UTF-8: {error}") from None
+    read = read_table(file, COLUMNS)
     wrong = [f"line {line}: {text}" for line, row in read if (text := _wrong(row))]
     if wrong:
         raise MappingWrong(wrong)
@@ -172,19 +159,14 @@ def _wrong(row: dict[Any, Any]) -> str:
     empty = [column for column in COLUMNS if not (row[column] or "").strip()]
     if empty:
         return f"{empty[0]} is empty"
-    try:
-        _MEMBER_ID.validate_python(row["member_id"].strip())
-    except ValidationError as error:
-        return f"member_id: {error.errors(include_url=False)[0]['msg']}"
-    return ""
+    reason = why_no_member_id(row["member_id"].strip())
+    return f"member_id: {reason}" if reason else ""
 
 
 def _member_id(given: str) -> str:
-    try:
-        return _MEMBER_ID.validate_python(given)
-    except ValidationError as error:
-        reason = error.errors(include_url=False)[0]["msg"]
-        raise SettingsInvalid("MEMBER", reason) from None
+    if reason := why_no_member_id(given):
+        raise SettingsInvalid("MEMBER", reason)
+    return given
 
 
 def _person(because: str) -> Person:

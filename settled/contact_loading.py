@@ -7,23 +7,23 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from core import mirror
 from core.clock import Clock
 from core.db import contacts, lanes, processes, reference
 from core.db.database import transaction
-from core.errors import NotConnected, SettingsInvalid
+from core.errors import NotConnected
 from core.mirror import Progress
 from core.settings import Settings
 from core.waking import LaneName
+from settled.maintenance import tenant_of
 from settled.parts import Parts
 from settled.roles import EVERYTHING, Role
 
 LOOK_EVERY_S = 0.2
-BEAT_EVERY_S = 1.0
 
 #: Told how far it is, and what it waits for, if it waits.
 Watch = Callable[[Progress, str], None]
@@ -54,8 +54,8 @@ def load_contacts(
         parts.stores.open_books()
         name = _connected(settings, tenant)
         asked_at = _ask(name, parts.clock, anew=anew)
-        with _worker(parts, name):
-            _watch(name, asked_at, parts.clock, watch)
+        _have_it_run(parts, name)
+        _watch(name, asked_at, parts.clock, watch)
         return contacts.count(name)
     finally:
         parts.stopping.set()
@@ -63,10 +63,7 @@ def load_contacts(
 
 
 def _connected(settings: Settings, tenant: str | None) -> str:
-    name = tenant or settings.sole_tenant
-    if name not in settings.tenants:
-        known = ", ".join(sorted(settings.tenants))
-        raise SettingsInvalid("--tenant", f"must be one of {known}")
+    name = tenant_of(settings, tenant)
     if name not in {row.alias for row in reference.tenants()}:
         raise NotConnected("nobody has consented; run `settled connect`")
     return name
@@ -82,32 +79,14 @@ def _ask(tenant: str, clock: Clock, *, anew: bool) -> datetime:
     return now
 
 
-@contextmanager
-def _worker(parts: Parts, tenant: str) -> Iterator[None]:
-    """Somebody who runs the lane: a worker that lives, else a thread of ours."""
+def _have_it_run(parts: Parts, tenant: str) -> None:
+    """By a worker that lives, else by a thread of ours."""
     if _has_worker(parts.clock):
-        yield
         return
-    parts.make()
-    ended = threading.Event()
-    threads = [
-        threading.Thread(target=_beat, args=(parts, ended)),
-        threading.Thread(target=_run, args=(parts, tenant, ended)),
-    ]
     # It must be known to live before it takes a lane, or the lane is taken from it.
-    with transaction():
-        processes.beat(parts.process, parts.clock.now())
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        parts.stopping.set()
-        ended.set()
-        for thread in threads:
-            thread.join()
-        with transaction():
-            processes.leave(parts.process)
+    parts.live(threading.Event())
+    parts.make()
+    parts.run_thread("mirror", partial(_run, parts, tenant), parts.stopping)
 
 
 def _has_worker(clock: Clock) -> bool:
@@ -115,17 +94,11 @@ def _has_worker(clock: Clock) -> bool:
     return bool(roles & {EVERYTHING, Role.WORKER.value})
 
 
-def _beat(parts: Parts, ended: threading.Event) -> None:
-    while not parts.clock.wait(ended, BEAT_EVERY_S):
-        with transaction():
-            processes.beat(parts.process, parts.clock.now())
-
-
-def _run(parts: Parts, tenant: str, ended: threading.Event) -> None:
-    while not ended.is_set():
+def _run(parts: Parts, tenant: str, stopping: threading.Event) -> None:
+    while not stopping.is_set():
         if parts.runner.is_due(tenant, LaneName.MIRROR):
             parts.runner.run(tenant, LaneName.MIRROR)
-        parts.clock.wait(ended, LOOK_EVERY_S)
+        parts.clock.wait(stopping, LOOK_EVERY_S)
 
 
 def _watch(tenant: str, asked_at: datetime, clock: Clock, watch: Watch) -> None:

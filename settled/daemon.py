@@ -78,13 +78,9 @@ class Daemon(Parts):
     def _start(self) -> None:
         self.stores.open_books(is_shared=self.role is not None)
         self.make()
-        self.presence.begin()
-        self.closing.callback(self.presence.end)
-        self.heart.beat()
-        self.closing.callback(self.heart.stop)
         # This one and the relay stop last: what is in hand is still sent, and we are
         # not yet dead.
-        self.run_thread("beat", self.heart.run, self._late)
+        self.live(self._late)
         for role in STARTED_IN_ORDER if self.role is None else (self.role,):
             STARTS[role](self)
         self.internal = listen_internally(self)

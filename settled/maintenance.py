@@ -1,6 +1,5 @@
 """Commands that look at the books or change what is not money."""
 
-import csv
 import getpass
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from core.money import cents
 from core.registry import Registry
 from core.settings import Settings
 from settled.stores import Stores
+from settled.tables import read_table
 
 log = structlog.get_logger()
 
@@ -46,6 +46,15 @@ LISTED_AT_MOST = 100
 
 #: Far above every price, and far below where Decimal begins to round.
 DEAREST = Decimal(10) ** 18
+
+
+def tenant_of(settings: Settings, given: str | None) -> str:
+    """The organisation that a command is about: the named one, or the only one."""
+    tenant = given or settings.sole_tenant
+    if tenant is None or tenant not in settings.tenants:
+        names = ", ".join(sorted(settings.tenants))
+        raise SettingsInvalid("--tenant", f"must be one of {names}")
+    return tenant
 
 
 @contextmanager
@@ -83,17 +92,9 @@ def import_price_file(settings: Settings, file: Path) -> int:
 
 
 def read_price_file(file: Path, workflows: set[str]) -> list[tuple[str, Price]]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            columns = reader.fieldnames or ()
-            missing = set(COLUMNS) - {"description"} - set(columns)
-            if missing:
-                reason = f"lacks the column {sorted(missing)[0]}"
-                raise SettingsInvalid(str(file), reason)
-            return [_price(file, reader.line_num, row, workflows) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SettingsInvalid(str(file), f"not CSV in UTF-8: {error}") from None
+    needed = [column for column in COLUMNS if column != "description"]
+    rows = read_table(file, needed)
+    return [_price(file, line, row, workflows) for line, row in rows]
 
 
 def price_rows(settings: Settings) -> list[tuple[str, Price]]:

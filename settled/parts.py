@@ -91,6 +91,14 @@ class Parts:
         self.closing.callback(thread.join)
         self.closing.callback(stopping.set)
 
+    def live(self, stopping: threading.Event) -> None:
+        """Others know of us until this event, and how we end."""
+        self.presence.begin()
+        self.closing.callback(self.presence.end)
+        self.heart.beat()
+        self.closing.callback(self.heart.stop)
+        self.run_thread("beat", self.heart.run, stopping)
+
     def make(self, *, is_guest: bool = False) -> None:
         """Once the books are open.
 

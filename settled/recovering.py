@@ -51,7 +51,7 @@ def recover(
     parts = Parts(settings, _name(), clock=clock)
     try:
         parts.stores.open_books()
-        _begin(parts)
+        parts.live(parts.stopping)
         tenants = [row.alias for row in reference.tenants()]
         if not tenants:
             raise NotConnected("nobody has consented; run `settled connect`")
@@ -63,15 +63,6 @@ def recover(
     finally:
         parts.stopping.set()
         parts.closing.close()
-
-
-def _begin(parts: Parts) -> None:
-    """Others know of us, and how we end."""
-    parts.presence.begin()
-    parts.closing.callback(parts.presence.end)
-    parts.heart.beat()
-    parts.closing.callback(parts.heart.stop)
-    parts.run_thread("beat", parts.heart.run, parts.stopping)
 
 
 def _hold_alone(parts: Parts, tenants: Sequence[str]) -> None:

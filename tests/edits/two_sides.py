@@ -434,8 +434,3 @@ def shared_contacts() -> Iterator[str]:
     links = mirror.links("main")
     if len({link.contact_id for link in links}) != len(links):
         yield "two members share a contact"
-
-
-def overruled() -> int:
-    """How many edits are recorded as overruled."""
-    return len(profiles.edits("main"))

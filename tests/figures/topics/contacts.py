@@ -1,4 +1,4 @@
-"""One member, one contact: labelled cases, twenty thousand members, calls for them."""
+"""One member, one contact: labelled cases, many members, their calls, edits."""
 
 import json
 from collections.abc import Iterator
@@ -22,11 +22,15 @@ LOAD_CALLS = 30
 #: Longer than it takes on a busy machine.
 MATCH_WITHIN_S, SEASON_WITHIN_S = 600, 1_800
 
+EDITS, EDITS_SHORT = 10_000, 300
+EDITED_WITHIN_S = 3_600
+
 
 def collect(asked: Run) -> Iterator[Figure]:
     yield from labelled()
     yield from at_once(asked)
     yield from calls(asked)
+    yield from edited(asked)
 
 
 # -- the labelled cases ----------------------------------------------------------------
@@ -100,6 +104,29 @@ def calls(asked: Run) -> Iterator[Figure]:
         yield Figure("calls: about contacts, first season", first)
         known = said["calls_of_a_season_of_known_members"]
         yield Figure("calls: about contacts, known members", known, exactly(0))
+
+
+# -- edits on both sides ---------------------------------------------------------------
+
+
+def edited(asked: Run) -> Iterator[Figure]:
+    """Platform and finance edit at random; nothing is lost, and nothing flaps."""
+    count = EDITS if asked.full else EDITS_SHORT
+    asked.say(f"{count} edits on both sides")
+    done = python("tests.edits", str(count), within_s=EDITED_WITHIN_S)
+    yield Figure(
+        "edits: exit code", done.code, exactly(0), note=_end(done.code, done.end)
+    )
+    if done.code == 0:
+        said = json.loads(done.output.splitlines()[-1])
+        lost = said["findings"]
+        yield Figure("edits: made", said["edits"], at_least(count))
+        yield Figure(
+            "edits: lost, or without end", len(lost), exactly(0), note=str(lost[:1])
+        )
+        yield Figure("edits: conflicts", said["conflicts"], at_least(1))
+        yield Figure("edits: calls to Xero", said["contact_calls"], at_most(2 * count))
+        yield Figure("edits: of which write", said["contact_writes"], at_most(count))
 
 
 def _end(code: int, end: str) -> str:
