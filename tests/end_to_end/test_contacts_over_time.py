@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from core.db import problems, profiles
+from core.db import positions, problems, profiles
 from tests.messages import Data, cancelled, member, member_updated, renewal_due
 from tests.world import World
 
@@ -437,8 +437,15 @@ def test_an_erased_contact_is_never_restored_nor_updated(world: World) -> None:
 def test_a_platform_that_has_read_may_change_it_back(world: World) -> None:
     who, contact_id = known(world)
     edit(world, contact_id, EmailAddress="finance@example.co.za")
-    update(world, {**who, "email": "finance@example.co.za"})
+    (told,) = world.told("contact.changed", who["id"])
     world.advance(4)  # how far the platform has read is noted every three seconds
+    world.wait(
+        lambda: positions.acknowledged_at("platform", told["id"]) is not None,
+        "a note that the platform has read it",
+    )
+    world.jump(1)
+    update(world, {**who, "email": "finance@example.co.za"})
+    world.jump(1)
     update(world, who)
     assert contact(world, contact_id)["EmailAddress"] == who["email"]
     assert len(changes(world, who)) == 1
