@@ -1,6 +1,7 @@
 """What every test may ask for: a real Redis, and a database of either kind."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+
+
+def pytest_configure() -> None:
+    """A shell that puts the suite into the background lets it ignore Ctrl-C.
+
+    Our programs would inherit that, and those that are ended by it would never end.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
