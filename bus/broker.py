@@ -17,7 +17,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import CurrentMessage, Retries, ShutdownNotifications
 
 from core.clock import Clock
-from core.db import lanes
+from core.db import inbox, lanes
 from core.db.database import transaction
 from core.lane_running import LaneRunner
 from core.waking import LaneName
@@ -174,8 +174,11 @@ class DramatiqWaker:
         with transaction():
             is_ours = lanes.claim_wake(tenant, lane, self.clock.now())
         actors = self.actors
-        if is_ours and actors is not None:
-            self._send(partial(actors.run_lane.send, tenant, lane.value))
+        if not is_ours or actors is None:
+            return
+        if not self._is_sent(partial(actors.run_lane.send, tenant, lane.value)):
+            with transaction():
+                lanes.forget_wake(tenant, lane)
 
     def messages(self, inbox_ids: Sequence[int]) -> None:
         actors = self.actors
@@ -183,10 +186,15 @@ class DramatiqWaker:
             return
         for start in range(0, len(inbox_ids), TOGETHER):
             some = list(inbox_ids[start : start + TOGETHER])
-            self._send(partial(actors.handle_messages.send, some))
+            if not self._is_sent(partial(actors.handle_messages.send, some)):
+                with transaction():
+                    inbox.forget_wakes_of(some)
 
-    def _send(self, send: Callable[[], object]) -> None:
+    def _is_sent(self, send: Callable[[], object]) -> bool:
+        """Where it is not, nobody was told: whoever looks next may tell anew."""
         try:
             send()
         except (redis.RedisError, dramatiq.errors.BrokerConnectionError) as error:
             log.warning("wake.not_sent", kind=type(error).__name__)
+            return False
+        return True

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 COUNTER = "settled:relayed"
 
 #: The lane by which one process at a time relays.
-EVERYBODY, LANE = "*", "relay"
+LANE = "relay"
 
 TOGETHER = 500
 
@@ -67,7 +67,7 @@ class Relay:
     def run(self, stopping: threading.Event) -> None:
         """Until told to stop; what is in the outbox by then is sent first."""
         with transaction():
-            lanes.ensure(EVERYBODY, [LANE])
+            lanes.ensure(lanes.EVERYBODY, [LANE])
         while not stopping.is_set():
             try:
                 sent = self.turn()
@@ -141,9 +141,9 @@ class Relay:
         if self._checked_at is not None and now - self._checked_at < LEASE_CHECK:
             return True
         self._checked_at = None
-        if lanes.get(EVERYBODY, LANE).holder != self.holder:
+        if lanes.get(lanes.EVERYBODY, LANE).holder != self.holder:
             with transaction():
-                if not lanes.take(EVERYBODY, LANE, self.holder, now):
+                if not lanes.take(lanes.EVERYBODY, LANE, self.holder, now):
                     return False
         self._checked_at = now
         return True
@@ -219,5 +219,5 @@ class Relay:
                 while self.send():
                     pass
             with transaction():
-                lanes.leave(EVERYBODY, LANE, self.holder)
+                lanes.leave(lanes.EVERYBODY, LANE, self.holder)
             self.client.close()

@@ -36,6 +36,7 @@ class Pump:
         self.invariants = invariants
         self.clock = clock
         self._prepared: set[str] = set()
+        self._were_hushed: set[str] = set()
         #: Who has died on this host, until the books know it.
         self._gone: set[str] = set()
         self._has_buried_calls = False
@@ -52,7 +53,7 @@ class Pump:
             self._bury_dead(now)
             alive = processes.presumed_alive(self.runner.process, now)
             orphaned = writes.orphan(alive, now)
-            lanes.free_orphaned(alive)
+            lanes.free_orphaned(alive, self._hushed(now))
             messages = inbox.wake_due(now)
         self._gone.clear()
         self.waker.messages(messages)
@@ -80,6 +81,16 @@ class Pump:
             lanes.forget_wakes()
             inbox.forget_wakes()
             self._has_buried_calls = False
+
+    def _hushed(self, now: datetime) -> set[str]:
+        """Who may be frozen: what they were told to look at, others are told."""
+        hushed = processes.hushed(self.runner.process, now)
+        if hushed - self._were_hushed:
+            log.warning("process.hushed", processes=sorted(hushed))
+            lanes.forget_wakes()
+            inbox.forget_wakes()
+        self._were_hushed = hushed
+        return hushed
 
     def _end_calls_of_the_dead(self, tenants: Sequence[str], alive: set[str]) -> None:
         """A call under way counts in the quota until it ends, or whoever made it."""

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
-from bus.relay import EVERYBODY
 from core.clock import Clock
 from core.db import lanes, processes, recovery, reference
 from core.db.database import transaction
@@ -88,9 +87,9 @@ def _hold_unless_others(parts: Parts, tenants: Sequence[str]) -> Collection[str]
         alive = processes.presumed_alive(us, now)
         if daemons := [name for name in alive if not name.startswith(OURS)]:
             return daemons
-        lanes.ensure(EVERYBODY, [LANE])
-        if not lanes.take(EVERYBODY, LANE, us, now):
-            return [lanes.get(EVERYBODY, LANE).holder or ""]
+        lanes.ensure(lanes.EVERYBODY, [LANE])
+        if not lanes.take(lanes.EVERYBODY, LANE, us, now):
+            return [lanes.get(lanes.EVERYBODY, LANE).holder or ""]
         for tenant in tenants:
             recovery.require(tenant, REASON, now)
     parts.closing.callback(_let_go, us)
@@ -106,7 +105,7 @@ def _end_calls_of_the_dead(parts: Parts, tenants: Sequence[str]) -> None:
 
 def _let_go(us: str) -> None:
     with transaction():
-        lanes.leave(EVERYBODY, LANE, us)
+        lanes.leave(lanes.EVERYBODY, LANE, us)
 
 
 def _recover(parts: Parts, tenant: str, say: Callable[[str], None]) -> Summary:

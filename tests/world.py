@@ -295,11 +295,13 @@ class World:
         return ", ".join(name for name, look in looks.items() if look())
 
     def _is_a_lane_busy(self) -> bool:
-        tenants = {row.tenant for row in Lane.select() if row.tenant != "*"}
+        tenants = {row.tenant for row in Lane.select() if row.tenant != lanes.EVERYBODY}
         runner = self.daemon.runner
         if any(runner.is_due(t, name) for t in tenants for name in LaneName):
             return True
-        held = Lane.select().where(Lane.holder.is_null(False) & (Lane.tenant != "*"))
+        held = Lane.select().where(
+            Lane.holder.is_null(False) & (Lane.tenant != lanes.EVERYBODY)
+        )
         return bool(held.exists())
 
     def _is_the_platform_behind(self) -> bool:

@@ -6,7 +6,14 @@ from enum import StrEnum
 from typing import Any
 
 from core.db.models import Inbox
-from core.db.statement import Slot, by_id, insert_once, statement
+from core.db.statement import (
+    Slot,
+    by_id,
+    for_each_count,
+    insert_once,
+    listed,
+    statement,
+)
 from core.messages import Envelope
 
 #: A row that was woken is not woken again for so long.
@@ -169,6 +176,16 @@ def wake_due(now: datetime, limit: int = 500) -> list[int]:
     if ids:
         Inbox.update(woken_at=now).where(Inbox.id.in_(ids)).execute()
     return ids
+
+
+@for_each_count
+def _forget_wakes_of(ids: list[Slot]) -> Any:
+    return Inbox.update(woken_at=None).where(Inbox.id.in_(ids))
+
+
+def forget_wakes_of(ids: Sequence[int]) -> None:
+    """Nobody was told to handle these after all."""
+    _forget_wakes_of(len(ids)).changed(**listed(ids))
 
 
 @statement

@@ -12,6 +12,9 @@ from core.db.statement import Slot, statement
 
 WAKE_AGAIN_AFTER = timedelta(seconds=10)
 
+#: In the place of a tenant: a lane that all tenants share.
+EVERYBODY = "*"
+
 
 def ensure(tenant: str, names: Iterable[str]) -> None:
     rows = [{"tenant": tenant, "name": name} for name in names]
@@ -54,12 +57,28 @@ def _held() -> Any:
     return Lane.select().where(Lane.holder.is_null(False))
 
 
-def free_orphaned(alive: Iterable[str]) -> None:
-    """Lanes whose holder no longer lives may be woken again."""
-    names = set(alive)
+def free_orphaned(alive: Iterable[str], hushed: Iterable[str] = ()) -> None:
+    """Lanes whose holder no longer lives may be woken again.
+
+    A tenant's lanes as soon as their holder is hushed; what is everybody's keeps an
+    order, and waits until it is presumed dead.
+    """
+    living, silent = set(alive), set(hushed)
     for row in _held.rows():
-        if _process(row.holder) not in names:
+        holder = _process(row.holder)
+        is_hushed = holder in silent and row.tenant != EVERYBODY
+        if is_hushed or holder not in living:
             leave(row.tenant, row.name, row.holder)
+
+
+@statement
+def _forget_wake(tenant: Slot, name: Slot) -> Any:
+    return Lane.update(woken_at=None).where(_this(tenant, name))
+
+
+def forget_wake(tenant: str, name: str) -> None:
+    """Nobody was told to look after all."""
+    _forget_wake.changed(tenant=tenant, name=name)
 
 
 @statement

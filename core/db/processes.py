@@ -17,6 +17,10 @@ from core.db.statement import Slot, statement
 #: is safe because they use the same bytes and key; nothing rests on this alone.
 SILENT_AFTER = timedelta(seconds=5)
 
+#: A process not heard for so long may be frozen. Others run its lanes meanwhile, which
+#: harms nothing: two that run one lane claim different rows.
+HUSHED_AFTER = timedelta(seconds=2.5)
+
 #: Who beats once a second and was not heard for so long had no database. Others may
 #: have been silent for a beat or two longer, which is still no reason to bury them.
 GAP = timedelta(seconds=3)
@@ -63,6 +67,14 @@ def presumed_alive(looker: str, now: datetime) -> set[str]:
     if _can_tell(looker, now):
         return {looker} | living(now)
     return {looker} | {row.name for row in _known.rows()}
+
+
+def hushed(looker: str, now: datetime) -> set[str]:
+    """Who may be frozen, as far as this process can tell."""
+    if not _can_tell(looker, now):
+        return set()
+    heard = {row.name for row in _living.rows(since=now - HUSHED_AFTER)}
+    return {row.name for row in _known.rows()} - heard - {looker}
 
 
 def bury_silent(looker: str, now: datetime) -> list[str]:

@@ -10,10 +10,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bus.broker import TOGETHER, Actors, DramatiqWaker, make_broker, start_worker
-from core.db import lanes
+from core.db import inbox, lanes
 from core.db.database import transaction
 from core.waking import LaneName
 from sandbox import AdjustableClock
+from tests.core.db.rows import envelope
 from tests.servers import free_port, wait_until
 
 
@@ -113,14 +114,21 @@ def test_what_fails_is_not_tried_again(
 def test_without_redis_nobody_is_woken_and_nothing_fails(
     books: None, clock: AdjustableClock
 ) -> None:
+    """Nobody was told: the pump need not wait until it tells somebody again."""
+    now = clock.now()
     with transaction():
         lanes.ensure("main", [LaneName.EMAILS.value])
+        kept = inbox.add_accepted(envelope(), "main", "{}", now)
+    assert kept is not None
     with redis.Redis(port=free_port(), retry=Retry(NoBackoff(), 0)) as nowhere:
         broker = make_broker(nowhere)
         waker = DramatiqWaker(clock, lambda: None)
         waker.actors = Actors(broker, Runner, Handled())  # type: ignore[arg-type]
         waker.lane("main", LaneName.EMAILS)
-        waker.messages([1, 2, 3])
+        waker.messages([kept.id])
+    with transaction():
+        assert lanes.claim_wake("main", LaneName.EMAILS, now)
+        assert inbox.wake_due(now) == [kept.id]
 
 
 def test_actors_can_be_declared_on_any_number_of_brokers(

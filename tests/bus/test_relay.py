@@ -11,7 +11,7 @@ import pytest
 import redis
 from peewee import IntegrityError
 
-from bus.relay import COUNTER, EVERYBODY, LANE, Relay
+from bus.relay import COUNTER, LANE, Relay
 from core.clock import Clock
 from core.db import lanes, outbox, positions, processes, recovery, reference
 from core.db.database import transaction
@@ -148,7 +148,7 @@ def test_marks_that_fail_again_and_again_do_not_make_the_books_look_old(
 ) -> None:
     with transaction():
         reference.put_tenant("main", "x-tenant", "SAIT", clock.now())
-        lanes.ensure(EVERYBODY, [LANE])
+        lanes.ensure(lanes.EVERYBODY, [LANE])
     say(clock, "one")
     first, second = make_relay("first"), make_relay("second")
     for relay in (first, second):

@@ -467,10 +467,12 @@ def test_a_platform_that_has_read_may_change_it_back(world: World) -> None:
     (told,) = world.told("contact.changed", who["id"])
     world.advance(4)  # how far the platform has read is noted every three seconds
     world.wait(
-        lambda: positions.acknowledged_at("platform", told["id"]) is not None, "noted"
+        lambda: positions.acknowledged_at("platform", told["id"]) is not None,
+        "a note that the platform has read it",
     )
     world.jump(1)
     update(world, {**who, "email": "finance@example.co.za"})
+    world.jump(1)
     update(world, who)
     assert contact(world, contact_id)["EmailAddress"] == who["email"]
     assert len(changes(world, who)) == 1

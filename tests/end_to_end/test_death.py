@@ -45,6 +45,25 @@ def test_its_lanes_are_free_before_it_has_been_silent_for_long(world: World) -> 
     assert not Process.select().where(Process.name == DEAD).exists()
 
 
+def test_a_frozen_process_keeps_others_from_its_lanes_for_a_moment(
+    world: World,
+) -> None:
+    """Its call stays its own until it is presumed dead."""
+    world.quiet()
+    beats(world, ELSEWHERE)
+    call = intent(holder=f"{ELSEWHERE}/1", held_at=world.clock.now())
+    with transaction():
+        held = Lane.update(holder=f"{ELSEWHERE}/1", woken_at=None)
+        held.where(Lane.name == LaneName.VOIDS).execute()
+    frozen_at = world.clock.now()
+    world.advance_until(
+        lambda: lanes.get("main", LaneName.VOIDS).holder is None, "it is free"
+    )
+    assert world.clock.now() - frozen_at < processes.SILENT_AFTER
+    assert Intent.get_by_id(call.id).state == IntentState.OPEN
+    assert Process.select().where(Process.name == ELSEWHERE).exists()
+
+
 def was_heard(process: str, since: datetime) -> bool:
     said = (Process.name == process) & (Process.beat_at >= since)
     return bool(Process.select().where(said).exists())

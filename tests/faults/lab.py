@@ -23,7 +23,7 @@ from peewee import InterfaceError, OperationalError
 
 from bus.intake import Intake
 from bus.quota import RedisQuotaCounter
-from bus.relay import EVERYBODY, LANE, Relay
+from bus.relay import LANE, Relay
 from core import mirror, reference_data
 from core.accepting import Door as MessageDoor
 from core.calls import Admit, Slot
@@ -410,7 +410,7 @@ class Lab:
         migrate()
         self.books.watch_intents(lambda: _stored(self.clock.now()))
         with transaction():
-            lanes.ensure(EVERYBODY, [LANE])
+            lanes.ensure(lanes.EVERYBODY, [LANE])
         file = folder / "prices.csv"
         prices = read_price_file(file, set(self.registry.workflows))
         with transaction():
