@@ -84,6 +84,9 @@ def resolve(
 
 def find(tenant: str, member: Member, policy: TenantSettings, now: datetime) -> None:
     """Tie the member to its contact if that is beyond doubt; nobody is asked."""
+    linked = contacts.linked(tenant, member.id)
+    if linked is not None and linked.status == ACTIVE:
+        return
     member = people.newest(tenant, member)
     contacts.lock_member(tenant, member.id)
     decision = decide(tenant, member, policy)
@@ -148,14 +151,24 @@ def _restore(
 ) -> Resolution:
     """Make the archived contact active; the invoice waits for it."""
     (candidate,) = decision.candidates
-    if not candidate.is_sure:
+    contact_id = candidate.contact.contact_id
+    is_refused = contact_id in contact_decisions.unlinked(tenant, member.id)
+    if is_refused or not candidate.is_sure:
         return _undecided(tenant, member, decision, now)
     found = Matched(candidate.contact, decision.rule, candidate.why)
     if not _tie(tenant, member.id, found, now):
         return _undecided(tenant, member, _taken(found), now)
-    contact_id = candidate.contact.contact_id
     if people.restore(tenant, member.id, contact_id, now) is not None:
         return _undecided(tenant, member, decision, now)
+    contact_decisions.note(
+        tenant,
+        member.id,
+        Decision.RESTORED,
+        now,
+        contact_id=contact_id,
+        rule=decision.rule,
+        reason="it was archived, and the tenant has such contacts restored",
+    )
     problems.close_problem(cause_of(tenant, member.id), now)
     return Creating()
 

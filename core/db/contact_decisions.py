@@ -16,6 +16,7 @@ class Decision(StrEnum):
     LINKED = "linked"  # a rule found the contact
     CREATED = "created"  # none fitted, and Xero made one
     MERGED = "merged"  # Xero has merged the contact into another, which it is now
+    RESTORED = "restored"  # it was archived, and Xero is to make it active again
     QUARANTINED = "quarantined"  # a person must decide
     RELEASED = "released"  # what waited for it goes on
     LINKED_BY_PERSON = "linked_by_person"

@@ -6,7 +6,7 @@ from core import contact_desk
 from core.contact_desk import NotDecided, Person
 from core.db.database import transaction
 from tests.end_to_end.test_contacts import NOTICED, add, contact, invoiced_on, rule_for
-from tests.messages import Data, member, renewal_due
+from tests.messages import Data, member, member_updated, renewal_due
 from tests.world import World
 
 FINANCE = Person("finance", "I know them")
@@ -31,6 +31,12 @@ def create(world: World, who: Data) -> int:
         return contact_desk.create(
             "main", who["id"], FINANCE, world.clock.now(), world.settings
         )
+
+
+def email(world: World, contact_id: str) -> str:
+    """The address that a contact has in Xero."""
+    (there,) = [c for c in world.ledger["contacts"] if c["ContactID"] == contact_id]
+    return str(there["EmailAddress"])
 
 
 def held(world: World, who: Data) -> Data:
@@ -116,3 +122,32 @@ def test_an_uncertain_contact_is_asked_about_and_a_certain_one_is_not(
     world.xero.control.edit_contact(maiden, Name="Annemarie Botha (now née Steyn)")
     world.advance(NOTICED)
     assert invoiced_after_all(world, asked) == maiden
+
+
+def test_who_is_linked_by_a_person_gets_what_the_platform_has_said(
+    world: World,
+) -> None:
+    who = member()
+    (contact_id,) = add(world, {"Name": "Somebody", "EmailAddress": "old@example.org"})
+    said = member_updated(who)
+    world.publish(said)
+    world.hear_answer(said, "message.done")
+    link(world, who, contact_id)
+    world.wait(lambda: email(world, contact_id) == who["email"], "it is updated")
+
+
+def test_who_is_unlinked_is_not_updated_any_more(world: World) -> None:
+    who = member()
+    invoice = world.invoice(world.invoiced(renewal_due(who)))
+    contact_id = invoice["Contact"]["ContactID"]
+    world.quiet()
+    world.xero.control.fault("503", method="GET", path="/Contacts", times=50)
+    said = member_updated({**who, "email": "moved@example.org"})
+    world.publish(said)
+    world.hear_answer(said, "message.accepted")
+    unlink(world, who)
+    assert world.hear_answer(said, "message.done")["data"]["outcome"] == "remembered"
+    world.xero.control.clear_faults()
+    world.advance(NOTICED)
+    world.quiet()
+    assert email(world, contact_id) == who["email"]

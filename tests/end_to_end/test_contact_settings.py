@@ -3,7 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from core.db import profiles
+from core.db import contact_decisions, profiles
+from core.db.contact_decisions import Decision
 from tests.end_to_end.conftest import MakeWorld
 from tests.messages import Data, member, member_updated, renewal_due
 from tests.world import World
@@ -48,6 +49,8 @@ def test_an_archived_contact_is_restored_and_invoiced(make_world: MakeWorld) -> 
     (sent,) = [e for e in world.ledger["emails"] if e["invoice_number"] == number]
     assert sent["to"] == "back@example.co.za"
     assert world.problems() == []
+    decided = contact_decisions.of_member("main", who["id"])
+    assert [row.decision for row in decided] == [Decision.CREATED, Decision.RESTORED]
     told = [t["data"]["changes"] for t in world.told("contact.changed", who["id"])]
     assert [(c["field"], c["new"]) for (c,) in told] == [
         ("status", "ARCHIVED"),

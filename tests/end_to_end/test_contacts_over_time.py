@@ -1,9 +1,15 @@
 """A member's contact over the years: changed here, changed there, and never lost."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from core.db import positions, problems, profiles
+from core import contacts
+from core.db import contact_decisions, positions, problems, profiles
+from core.db import contacts as mirror
+from core.db.contact_decisions import Decision
+from core.db.database import transaction
+from core.members import Member
 from tests.messages import Data, cancelled, member, member_updated, renewal_due
 from tests.world import World
 
@@ -370,6 +376,8 @@ def test_a_merge_moves_the_member_however_often(world: World) -> None:
     world.advance(NOTICED)
     world.quiet()
     assert ("contact_id", first, third, "merged") in changes(world, who)
+    *_, moved = contact_decisions.of_member("main", who["id"])
+    assert (moved.decision, moved.contact_id) == (Decision.MERGED, third)
     number = world.invoiced(renewed(world, who))
     invoice = world.invoice(number)
     assert invoice["Contact"]["ContactID"] == third
@@ -377,6 +385,25 @@ def test_a_merge_moves_the_member_however_often(world: World) -> None:
     assert contact(world, third)["EmailAddress"] == who["email"]
     assert contact(world, third)["Name"] == who["name"]
     assert problems_of(who) == []
+
+
+def test_whoever_decides_on_a_merged_contact_follows_it(world: World) -> None:
+    """A message that comes between the reading and what follows from it."""
+    who, first = known(world)
+    (second,) = world.xero.control.seed_contacts([{"Name": f"Twin {who['id']}"}])
+    world.advance(NOTICED)
+    world.quiet()
+    payer, policy = Member.model_validate(who), world.settings.tenants["main"]
+    merged = mirror.get("main", first)
+    assert merged is not None
+    with transaction():
+        away = replace(merged, status="ARCHIVED", merged_to=second)
+        mirror.put("main", [away])
+        found = contacts.resolve("main", payer, policy, world.clock.now())
+    assert found == contacts.Known(second)
+    assert mirror.link_of("main", who["id"]) == second
+    world.wait(lambda: changes(world, who) != [], "it is told")
+    assert ("contact_id", first, second, "merged") in changes(world, who)
 
 
 def test_a_merge_into_another_members_contact_is_a_persons_to_decide(
