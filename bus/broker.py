@@ -121,14 +121,10 @@ def run_workers(boot: str, processes: int, threads: int, stop_within_ms: int) ->
 
     ``boot`` is ``module:function``, called in each process; it is to call ``serve``.
     """
-    # For so long the main process waits for one that died while it booted; with no
-    # forks of our own it has nothing else to wait for.
-    boots_within_ms = 2_000
     # fmt: off
     sys.argv = [
         "dramatiq", boot, "--path", "--skip-logging",
         "--processes", str(processes), "--threads", str(threads),
-        "--worker-fork-timeout", str(boots_within_ms),
         "--worker-shutdown-timeout", str(stop_within_ms),
         "--worker-fork-timeout", str(BOOT_WITHIN_MS),
     ]
