@@ -5,6 +5,7 @@ functions, so that what one of them finds the others find too. Every function he
 the same answer to its own answer: a key of a key is that key.
 """
 
+import re
 import unicodedata
 from collections.abc import Collection
 
@@ -52,9 +53,14 @@ def plain(text: str) -> str:
 def _simpler(text: str) -> str:
     """One step; some letters need two, because folding a case may bring a mark."""
     apart = unicodedata.normalize("NFKD", text.translate(_QUOTES).casefold())
+    apart = _STANDING_MARK.sub("", apart)
     folded = unicodedata.normalize("NFKD", apart.translate(_LETTERS))
     return "".join(c for c in folded if unicodedata.category(c) not in _UNSEEN)
 
+
+#: An accent on nothing, such as one for an apostrophe, which Unicode takes apart into a
+#: space and a mark.
+_STANDING_MARK = re.compile("[ \u00a0][\u0300-\u036f]+")
 
 #: Marks on letters, and characters that nobody sees (soft hyphens, joiners).
 _UNSEEN = frozenset({"Mn", "Me", "Cf"})
