@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import structlog
 
-from core import adopted, contact_desk, reference_data
+from core import adopted, contact_desk, people, reference_data
 from core.adoption_lines import (
     Becomes,
     Finding,
@@ -28,7 +28,7 @@ from core.clock import Clock
 from core.contact_desk import NotDecided, Person
 from core.contact_matching import ACTIVE
 from core.db import adoptions, contacts, invoices, lanes, reference
-from core.db.database import transaction
+from core.db.database import atomically
 from core.db.invoices import ENDED, InvoiceState
 from core.db.models import Invoice
 from core.errors import SettledError, VersionMoved
@@ -144,8 +144,7 @@ class Adopting:
         done = 0
         while done < len(new):
             step = new[done : done + self.together]
-            with transaction():
-                self._step(step, looked.since or self.clock.now(), by)
+            self._step(step, looked.since or self.clock.now(), by)
             done += len(step)
             progress(done)
         log.info("invoices.adopted", tenant=self.tenant, count=done, by=by)
@@ -269,10 +268,14 @@ class Adopting:
 
     # -- writing ---------------------------------------------------------------------
 
+    @atomically
     def _step(self, findings: Sequence[Finding], since: datetime, by: str) -> None:
         # First of all, because it waits for a sweep that is about to end: what changed
         # after our reads is swept once more, and then these invoices are ours.
         reference.set_cursor_back(self.tenant, CURSOR, since)
+        # Whoever hears of a member locks it before anything that it leads to.
+        for member_id in sorted({finding.member_id for finding in findings}):
+            people.lock_new(self.tenant, member_id)
         for finding in findings:
             self._take_in(finding, by)
         now = self.clock.now()

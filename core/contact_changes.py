@@ -15,7 +15,7 @@ from core.contact_matching import ACTIVE, Candidate, MirrorContact
 from core.db import contact_decisions, contact_reads, problems
 from core.db import contacts as mirror
 from core.db.contact_decisions import Decision
-from core.db.database import transaction
+from core.db.database import atomically
 from core.settings import TenantSettings
 
 log = structlog.get_logger()
@@ -30,14 +30,21 @@ def noticed(
     """These contacts have just been read and are in the mirror."""
     linked = mirror.member_of(tenant, contact_ids)
     for some in _chunks(sorted(linked.items(), key=lambda item: item[1])):
-        with transaction():
-            for contact_id, member_id in some:
-                _noticed(tenant, member_id, contact_id, policy, now)
+        _noticed_together(tenant, some, policy, now)
     for member_id, lost in mirror.merged_away(tenant).items():
-        with transaction():
-            _follow(tenant, member_id, lost, policy, now)
-    with transaction():
-        _close_ended(tenant, now)
+        _follow(tenant, member_id, lost, policy, now)
+    _close_ended(tenant, now)
+
+
+@atomically
+def _noticed_together(
+    tenant: str,
+    some: Sequence[tuple[str, str]],
+    policy: TenantSettings,
+    now: datetime,
+) -> None:
+    for contact_id, member_id in some:
+        _noticed(tenant, member_id, contact_id, policy, now)
 
 
 def _noticed(
@@ -62,6 +69,7 @@ def _noticed(
         contacts.decide_anew(tenant, member_id, policy, now)
 
 
+@atomically
 def _follow(
     tenant: str, member_id: str, lost_id: str, policy: TenantSettings, now: datetime
 ) -> None:
@@ -122,6 +130,7 @@ def _shown(contact: MirrorContact, member_id: str) -> Mapping[str, str]:
     return {**contacts.evidence(candidate), "member_id": member_id}
 
 
+@atomically
 def _close_ended(tenant: str, now: datetime) -> None:
     """Whoever decided has given one of the two another contact."""
     standing = {_cause(tenant, member_id) for member_id in mirror.merged_away(tenant)}

@@ -8,7 +8,7 @@ from decimal import Decimal
 from core import adopted, answers, contacts, invoice_messages, people, rebuilding
 from core.business_days import start_of
 from core.db import inbox, invoices, outbox
-from core.db.database import transaction
+from core.db.database import atomically
 from core.db.inbox import InboxState
 from core.db.invoices import ENDED, InvoiceState
 from core.db.models import Inbox, Invoice, InvoiceSubject
@@ -38,6 +38,7 @@ class _Charge:
     before: InvoiceSubject | None
 
 
+@atomically
 def commit_draft(
     row: Inbox,
     workflow: str,
@@ -57,30 +58,29 @@ def commit_draft(
     """
     _check_codes(draft, setup)
     total = total_of(draft, setup.rates)
-    with transaction():
-        if not inbox.finish(row.id, InboxState.DONE):
-            return None
-        people.hear_all(row.tenant, said, setup.policy, now)
-        charges = [_charge(row.tenant, workflow, draft, s) for s in draft.settles]
-        first = _invoiced_before(charges, draft)
-        if first is not None and first.asked_by_id == row.id:
-            inbox.reopen(row.id, now)  # free, and we ended before its action was said
-            return first
-        first = first or adopted.as_a_whole(row, workflow, draft)
-        if first is None:
-            first = _explain_rebuilt(row, workflow, draft, charges, setup, now)
-        elif first.state == InvoiceState.ADOPTED:
-            first = _explain_adopted(first, row, draft, charges, now)
-        if first is not None:
-            _answer_repeat(row, first, now)
-            return None
-        invoice = _add_invoice(row, workflow, draft, total, setup, now)
-        for charge in charges:
-            _add_subject(invoice, charge)
-        if total == 0:
-            inbox.reopen(row.id, now)  # done with its action, in ``settle_free``
-            return invoice
-        _give_contact(invoice, draft, setup.policy, now)
+    if not inbox.finish(row.id, InboxState.DONE):
+        return None
+    people.hear_all(row.tenant, said, setup.policy, now)
+    charges = [_charge(row.tenant, workflow, draft, s) for s in draft.settles]
+    first = _invoiced_before(charges, draft)
+    if first is not None and first.asked_by_id == row.id:
+        inbox.reopen(row.id, now)  # free, and we ended before its action was said
+        return first
+    first = first or adopted.as_a_whole(row, workflow, draft)
+    if first is None:
+        first = _explain_rebuilt(row, workflow, draft, charges, setup, now)
+    elif first.state == InvoiceState.ADOPTED:
+        first = _explain_adopted(first, row, draft, charges, now)
+    if first is not None:
+        _answer_repeat(row, first, now)
+        return None
+    invoice = _add_invoice(row, workflow, draft, total, setup, now)
+    for charge in charges:
+        _add_subject(invoice, charge)
+    if total == 0:
+        inbox.reopen(row.id, now)  # done with its action, in ``settle_free``
+        return invoice
+    _give_contact(invoice, draft, setup.policy, now)
     return None
 
 

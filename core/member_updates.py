@@ -6,28 +6,28 @@ from datetime import datetime
 from core import answers, contacts, people
 from core.agreeing import Step
 from core.db import inbox, outbox
-from core.db.database import transaction
+from core.db.database import atomically
 from core.db.inbox import InboxState
 from core.people import Said, Standing
 from core.settings import TenantSettings
 
 
+@atomically
 def commit_update(said: Said, policy: TenantSettings, now: datetime) -> None:
     """Note what is said, answer it, or have the answer wait until Xero has it too."""
     row, (member,) = said.row, said.members
     tenant = row.tenant
-    with transaction():
-        if not inbox.finish(row.id, InboxState.DONE):
-            return
-        steps = people.hear(tenant, member, said, policy, now)
-        contacts.find(tenant, member, policy, now)
-        standing = people.reconcile(tenant, member.id, policy, now, asked_by=row)
-        outcome = _outcome(steps, standing)
-        if outcome == "unchanged" and people.is_overruled(tenant, member):
-            outcome = "overruled"
-        if outcome is not None:
-            answer = answers.done(row, outcome, None)
-            outbox.say([answer], tenant=tenant, at=now, answers=row)
+    if not inbox.finish(row.id, InboxState.DONE):
+        return
+    steps = people.hear(tenant, member, said, policy, now)
+    contacts.find(tenant, member, policy, now)
+    standing = people.reconcile(tenant, member.id, policy, now, asked_by=row)
+    outcome = _outcome(steps, standing)
+    if outcome == "unchanged" and people.is_overruled(tenant, member):
+        outcome = "overruled"
+    if outcome is not None:
+        answer = answers.done(row, outcome, None)
+        outbox.say([answer], tenant=tenant, at=now, answers=row)
 
 
 def _outcome(steps: Sequence[Step], standing: Standing) -> str | None:

@@ -68,6 +68,12 @@ def lock(tenant: str, member_id: str) -> MemberProfile | None:
     return profiles.lock(tenant, member_id)
 
 
+def lock_new(tenant: str, member_id: str) -> MemberProfile:
+    """As ``lock``, also for a member of whom nothing was ever said."""
+    writes.lock(tenant, LaneName.CONTACT_UPDATES, member_id)
+    return profiles.locked(tenant, member_id)
+
+
 # -- hearing ---------------------------------------------------------------------------
 
 
@@ -75,8 +81,7 @@ def hear(
     tenant: str, member: Member, by: Said, policy: TenantSettings, now: datetime
 ) -> list[Step]:
     """A message says this of a member. Steps of the fields that were news."""
-    writes.lock(tenant, LaneName.CONTACT_UPDATES, member.id)
-    profile = profiles.locked(tenant, member.id)
+    profile = lock_new(tenant, member.id)
     held = profiles.fields_of(profile)
     order = (by.at, by.row.id)
     steps: list[Step] = []

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from core import answers, invoice_messages, people
 from core.db import inbox, invoices, outbox, problems, writes
-from core.db.database import transaction
+from core.db.database import atomically
 from core.db.inbox import InboxState
 from core.db.invoices import InvoiceState
 from core.db.models import Inbox, Invoice
@@ -15,6 +15,7 @@ from core.settings import TenantSettings
 from core.waking import LaneName
 
 
+@atomically
 def commit_undo(
     row: Inbox,
     workflow: str,
@@ -28,20 +29,19 @@ def commit_undo(
     Raises:
         Refused: money has been received, or the invoice settles more than this.
     """
-    with transaction():
-        if not inbox.finish(row.id, InboxState.DONE):
-            return
-        latest = invoices.latest_round(row.tenant, workflow, undo.subject, undo.charge)
-        if latest is not None:
-            # In this order, as whoever claims them does: elements, then invoices.
-            writes.lock_due_of(latest.invoice_id)
-        invoice = None if latest is None else invoices.lock(latest.invoice_id)
-        outcome = "nothing_open" if invoice is None else _undo(row, invoice, now)
-        if outcome is not None:
-            summary = None if invoice is None else invoice_messages.summary(invoice)
-            answer = answers.done(row, outcome, summary)
-            outbox.say([answer], tenant=row.tenant, at=now, answers=row)
-        people.hear_all(row.tenant, said, policy, now)
+    if not inbox.finish(row.id, InboxState.DONE):
+        return
+    latest = invoices.latest_round(row.tenant, workflow, undo.subject, undo.charge)
+    if latest is not None:
+        # In this order, as whoever claims them does: elements, then invoices.
+        writes.lock_due_of(latest.invoice_id)
+    invoice = None if latest is None else invoices.lock(latest.invoice_id)
+    outcome = "nothing_open" if invoice is None else _undo(row, invoice, now)
+    if outcome is not None:
+        summary = None if invoice is None else invoice_messages.summary(invoice)
+        answer = answers.done(row, outcome, summary)
+        outbox.say([answer], tenant=row.tenant, at=now, answers=row)
+    people.hear_all(row.tenant, said, policy, now)
 
 
 def _undo(row: Inbox, invoice: Invoice, now: datetime) -> str | None:

@@ -18,7 +18,7 @@ class WebhookUnreadable(SettledError):
     """A body that is not what Xero sends, although it bears Xero's signature."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class WebhookEvent:
     """Something changed in Xero; what, only a read tells.
 

@@ -4,14 +4,14 @@ An event is a doorbell: it says that something changed, not what.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from core.clock import Clock
 from core.db import contact_reads, contacts, invoices, reads, reference, writes
-from core.db.database import transaction
+from core.db.database import atomically
 from core.db.models import Invoice
 from core.metrics import Metrics
 from core.waking import LaneName, Waker
@@ -39,19 +39,22 @@ class WebhookReceiver:
 
     def store(self, events: Sequence[WebhookEvent]) -> None:
         """Commit the events and what they ask for; only then tell anybody."""
-        now = self.clock.now()
-        with transaction():
-            aliases = {row.xero_tenant_id: row.alias for row in reference.tenants()}
-            by_tenant: dict[str, list[WebhookEvent]] = defaultdict(list)
-            for event in reads.add_events(events, now):
-                if event.tenant_id in aliases:
-                    by_tenant[aliases[event.tenant_id]].append(event)
-            for tenant, new in by_tenant.items():
-                self._invoices(tenant, _of(new, "INVOICE"), now)
-                self._contacts(tenant, _of(new, "CONTACT"), now)
-        for tenant in by_tenant:
+        for tenant in self._commit(sorted(events), self.clock.now()):
             self.waker.lane(tenant, LaneName.READS)
             self.waker.lane(tenant, LaneName.CONTACT_READS)
+
+    @atomically
+    def _commit(self, events: Sequence[WebhookEvent], now: datetime) -> Iterable[str]:
+        """Whose they are. In one order, because Xero may be telling another process."""
+        aliases = {row.xero_tenant_id: row.alias for row in reference.tenants()}
+        by_tenant: dict[str, list[WebhookEvent]] = defaultdict(list)
+        for event in reads.add_events(events, now):
+            if event.tenant_id in aliases:
+                by_tenant[aliases[event.tenant_id]].append(event)
+        for tenant, new in by_tenant.items():
+            self._invoices(tenant, _of(new, "INVOICE"), now)
+            self._contacts(tenant, _of(new, "CONTACT"), now)
+        return by_tenant
 
     def _invoices(
         self, tenant: str, events: Sequence[WebhookEvent], now: datetime

@@ -2,11 +2,13 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+import structlog
 from peewee import (
     Database,
     DatabaseError,
@@ -18,14 +20,24 @@ from peewee import (
 from playhouse.migrations import Runner
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import DeadlockDetected
 
 from core.db.proxy import proxy
 from core.errors import BooksUnreachable, BooksUnusable
+
+log = structlog.get_logger()
 
 #: The database itself is not to be had; whatever was tried is to be tried again.
 BOOKS_AWAY = (OperationalError, InterfaceError)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
+
+#: How often a transaction is begun that PostgreSQL undoes to end a deadlock. Rows are
+#: locked in one order wherever that can be; where it can't, once more is enough.
+DEADLOCK_TRIES = 5
 
 #: RETURNING tells an insert from a conflict; SQLite has it since this version.
 SQLITE_AT_LEAST = (3, 35, 0)
@@ -183,6 +195,34 @@ def transaction() -> Iterator[None]:
     """One atomic step. Never held across a call to Xero or to a plugin."""
     with proxy.obj.turn, proxy.atomic():
         yield
+
+
+def atomically(step: Callable[P, ResultT]) -> Callable[P, ResultT]:
+    """The whole function is one transaction, and may be called in another.
+
+    PostgreSQL ends a deadlock by undoing one transaction, which is to be tried again
+    (its manual, 13.3.4): the function is called once more, with nothing done.
+    """
+
+    @wraps(step)
+    def attempt(*args: P.args, **kwargs: P.kwargs) -> ResultT:
+        for _ in range(DEADLOCK_TRIES - 1):
+            try:
+                with transaction():
+                    return step(*args, **kwargs)
+            except OperationalError as error:
+                if not _is_deadlock(error) or proxy.in_transaction():
+                    raise
+                log.info("transaction.deadlocked", step=step.__qualname__)
+        with transaction():
+            return step(*args, **kwargs)
+
+    return attempt
+
+
+def _is_deadlock(error: OperationalError) -> bool:
+    """Peewee keeps the driver's own error as ``orig``."""
+    return isinstance(getattr(error, "orig", None), DeadlockDetected)
 
 
 def migrate() -> list[str]:

@@ -176,7 +176,7 @@ def _answered(read: Slot, asked: Slot) -> Any:
 
 def answered(reads: Sequence[InvoiceRead]) -> None:
     """Done with these, except where somebody has asked once more meanwhile."""
-    for read in reads:
+    for read in sorted(reads, key=lambda read: read.xero_id):  # as they are asked
         _answered.changed(read=read.id, asked=read.asked)
 
 

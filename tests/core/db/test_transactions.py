@@ -1,5 +1,6 @@
 """One atomic step at a time, however many ask at once."""
 
+import threading
 from contextlib import nullcontext
 from decimal import Decimal
 
@@ -8,7 +9,14 @@ import pytest
 from peewee import IntegrityError
 
 from core.db import invoices, problems, processes
-from core.db.database import close_books, migrate, open_books, transaction
+from core.db.database import (
+    PostgresBooks,
+    atomically,
+    close_books,
+    migrate,
+    open_books,
+    transaction,
+)
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice, Process
 from core.db.proxy import proxy
@@ -54,6 +62,27 @@ def test_the_same_holds_between_processes_that_do_not_queue(
     row = invoice()
     together(4, lambda _: add_one_each_step(row.id))
     assert invoices.load(row.id).amount_paid == Decimal("0.01") * 4 * STEPS
+
+
+def test_two_that_wait_for_each_other_both_come_to_their_end(books: None) -> None:
+    """PostgreSQL undoes one of them, which is done once more; SQLite has turns."""
+    is_postgres = isinstance(proxy.obj, PostgresBooks)
+    rows = [invoice(), invoice()]
+    both_hold_one = threading.Barrier(2)
+    tries = [0, 0]
+
+    @atomically
+    def take(who: int) -> None:
+        tries[who] += 1
+        for place in (who, 1 - who):
+            row = invoices.lock(rows[place].id)
+            invoices.change(row, amount_paid=row.amount_paid + Decimal("0.01"))
+            if is_postgres and place == who and tries[who] == 1:
+                both_hold_one.wait(30)
+
+    together(2, take)
+    assert [invoices.load(row.id).amount_paid for row in rows] == [Decimal("0.02")] * 2
+    assert sum(tries) == (3 if is_postgres else 2)
 
 
 def test_nobody_may_sleep_in_a_transaction_on_postgresql(
