@@ -21,7 +21,7 @@ from core.names_taken import QUARANTINE, distinct_name
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName, Waker
-from core.writing import ABSENT, HALVE, TRIES, Outcome, Prepared
+from core.write_kind import ABSENT, HALVE, TRIES, Outcome, Prepared, WriteKind
 from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
 
@@ -31,8 +31,8 @@ log = structlog.get_logger()
 NOT_THERE = "the update is not in Xero"
 
 
-class UpdateContacts:
-    """Implements ``core.writing.WriteKind``. An element's key is the member's id."""
+class UpdateContacts(WriteKind):
+    """An element's key is the member's id."""
 
     name = LaneName.CONTACT_UPDATES.value
     purpose = Purpose.BULK
@@ -42,14 +42,6 @@ class UpdateContacts:
         self.settings = settings
         self.waker = waker
         self.clock = clock
-
-    def check(self, tenant: str) -> None:
-        """Nothing but the quota limits updates."""
-
-    def allot(
-        self, tenant: str, elements: Sequence[Write], now: datetime
-    ) -> Mapping[int, str]:
-        return {}
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime

@@ -20,7 +20,7 @@ from core.paging import ARCHIVED_TOO, Place, read_all
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName, Waker
-from core.writing import ABSENT, Outcome, Prepared
+from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
 from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
 
@@ -35,9 +35,7 @@ OF_A_NAME = "The contact name "
 BEFORE_THE_CALL = timedelta(minutes=10)
 
 
-class CreateContacts:
-    """Implements ``core.writing.WriteKind``."""
-
+class CreateContacts(WriteKind):
     name = LaneName.CONTACTS.value
     purpose = Purpose.BULK
     batch = 50
@@ -46,14 +44,6 @@ class CreateContacts:
         self.settings = settings
         self.waker = waker
         self.clock = clock
-
-    def check(self, tenant: str) -> None:
-        """Nothing but the quota limits contacts."""
-
-    def allot(
-        self, tenant: str, elements: Sequence[Write], now: datetime
-    ) -> Mapping[int, str]:
-        return {}
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime

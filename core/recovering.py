@@ -34,7 +34,7 @@ from core.registry import PluginFailed, Registry
 from core.settling import Settler
 from core.waking import LaneName
 from core.workflow_settings import WorkflowTables
-from core.writing import Outcome
+from core.write_kind import Outcome
 from core.xero_json import contact as parse_contact
 from core.xero_json import invoice as parse_invoice
 

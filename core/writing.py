@@ -9,14 +9,13 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
-from core.calls import Admit, Door, Slot, XeroAnswer, XeroRequest
+from core.calls import Door, Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.db import recovery, writes
 from core.db.database import BOOKS_AWAY, transaction
@@ -32,6 +31,7 @@ from core.errors import (
     XeroWait,
 )
 from core.quota import CALL_LEASE_S, Purpose
+from core.write_kind import ABSENT, HALVE, TRIES, Outcome, WriteKind
 
 log = structlog.get_logger()
 
@@ -48,11 +48,7 @@ RESEND_AFTER = (timedelta(seconds=2), timedelta(seconds=15), timedelta(seconds=6
 #: A look-up that fails is tried again after this.
 LOOK_AGAIN_AFTER = timedelta(seconds=30)
 
-#: An element that is still not in Xero after so many calls is a person's to look into.
-TRIES = 5
-
 UNREACHABLE_PAUSE = timedelta(seconds=5)
-
 
 #: What Xero has said is not lost because the books are away for a moment: so long they
 #: are waited for, in seconds; first not at all, for a deadlock is over when it is told.
@@ -62,73 +58,6 @@ BOOKS_BACK_WITHIN_S = (0, 0.2, 0.5, 1, 2, 4, 8, 16)
 
 class LeaseLost(SettledError):
     """The intent is no longer ours; whoever has it now settles it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one element: Xero's record of it, or why it was refused."""
-
-    record: Any = None
-    errors: tuple[str, ...] = ()
-
-
-#: A look-up's answer for an element that Xero does not have.
-ABSENT = Outcome(errors=("absent",))
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The request of an intent, made in the transaction that claims its elements."""
-
-    method: str
-    path: str
-    body: bytes
-
-
-class WriteKind(Protocol):
-    """One kind of write: how it is asked, how its answers are told apart."""
-
-    name: str
-    purpose: Purpose
-    batch: int
-
-    def check(self, tenant: str) -> None:
-        """Raise XeroWait if none may be made now, whatever the quota says."""
-        ...
-
-    def allot(
-        self, tenant: str, elements: Sequence[Write], now: datetime
-    ) -> Mapping[int, str]:
-        """What must be taken in a transaction of its own before, by element id."""
-        ...
-
-    def prepare(
-        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
-    ) -> Prepared:
-        """The exact request; may note in the books what it says."""
-        ...
-
-    def outcomes(
-        self, elements: Sequence[Write], answer: XeroAnswer
-    ) -> Mapping[int, Outcome]:
-        """By element id, told apart by their own keys; a missing one is unknown."""
-        ...
-
-    def look_up(
-        self, admit: Admit, intent: Intent, elements: Sequence[Write]
-    ) -> Mapping[int, Outcome]:
-        """What Xero has of these, in few reads; ABSENT for what it has not."""
-        ...
-
-    def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
-        """Write one outcome into the books; finishes the element or makes it due."""
-        ...
-
-    def recorded(
-        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
-    ) -> None:
-        """After the commit: tell others to look."""
-        ...
 
 
 ToldT = TypeVar("ToldT")
@@ -495,10 +424,6 @@ class WriteLane:
             writes.move_intent(
                 intent, intent.holder, IntentState.UNKNOWN, due_at=due_at
             )
-
-
-#: How the reason of an intent begins whose batch Xero refused as a whole.
-HALVE = "refused as a whole: "
 
 
 def _key_is_over(intent: Intent) -> datetime:

@@ -34,7 +34,8 @@ from core.email_writes import EmailInvoices
 from core.errors import XeroUnreachable
 from core.invoice_writes import RaiseInvoices
 from core.reading import ReadsLane
-from core.writing import ABSENT, Outcome, WriteLane
+from core.write_kind import ABSENT, Outcome
+from core.writing import WriteLane
 from core.xero import door
 from core.xero_json import contact as parse_contact
 from core.xero_json import invoice as parse_invoice
