@@ -18,7 +18,16 @@ from core import invoice_messages, people, rebuilding
 from core.calls import Door
 from core.clock import Clock
 from core.contact_matching import MirrorContact
-from core.db import contacts, invoices, outbox, profiles, reads, recovery, writes
+from core.db import (
+    contacts,
+    intents,
+    invoices,
+    outbox,
+    profiles,
+    reads,
+    recovery,
+    writes,
+)
 from core.db.database import transaction
 from core.db.models import Invoice
 from core.db.writes import WriteState
@@ -102,7 +111,7 @@ class Recovery:
         now = self.clock.now()
         self._forget_agreements(tenant, now)
         with transaction():
-            writes.end_empty_intents(tenant)
+            intents.end_empty(tenant)
             summary.waiting_for_their_message = rebuilding.tell_unexplained(tenant, now)
             recovery.done(tenant, now)
         log.info("books.recovered", tenant=tenant, **summary.as_data())

@@ -17,10 +17,10 @@ import structlog
 
 from core.calls import Door, Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import recovery, writes
+from core.db import intents, recovery, writes
 from core.db.database import BOOKS_AWAY, transaction
+from core.db.intents import IntentState
 from core.db.models import Intent, Write
-from core.db.writes import IntentState
 from core.errors import (
     SettledError,
     XeroError,
@@ -98,7 +98,7 @@ class WriteLane:
         recovery.wait_until_done(tenant, now)
         holder = f"{self.process}/{uuid.uuid4().hex[:8]}"
         with transaction():
-            unknown = writes.take_unknown(tenant, self.kind.name, holder, now)
+            unknown = intents.take_unknown(tenant, self.kind.name, holder, now)
         if unknown is not None:
             with self._others_have_a_turn(unknown):
                 self._settle(unknown)
@@ -125,7 +125,11 @@ class WriteLane:
             raise
 
     def next_due(self, tenant: str) -> datetime | None:
-        return writes.next_due(tenant, self.kind.name)
+        """When the next element or unknown intent is due; None: none is known."""
+        moments = [
+            books.next_due(tenant, self.kind.name) for books in (writes, intents)
+        ]
+        return min((moment for moment in moments if moment), default=None)
 
     def _claim(self, tenant: str, holder: str) -> Intent | None:
         """Tie what is due to a stored intent; None if somebody else was first."""
@@ -137,7 +141,7 @@ class WriteLane:
             if not elements:
                 return None
             prepared = self.kind.prepare(elements, allotted, now)
-            intent = writes.open_intent(
+            intent = intents.add(
                 tenant=tenant,
                 kind=self.kind.name,
                 method=prepared.method,
@@ -210,7 +214,7 @@ class WriteLane:
         try:
             recovery.wait_until_done(intent.tenant, now)
             with transaction():
-                is_ours = writes.hold(intent, intent.holder, now)
+                is_ours = intents.hold(intent, intent.holder, now)
         except BOOKS_AWAY as error:
             self._not_sent(intent, error)
             raise LeaseLost(f"intent {intent.id}: the books are away") from error
@@ -245,7 +249,7 @@ class WriteLane:
         with transaction():
             state = IntentState.DONE if is_whole else IntentState.UNKNOWN
             due_at = None if is_whole else _key_is_over(intent)
-            if not writes.move_intent(intent, intent.holder, state, due_at=due_at):
+            if not intents.move(intent, intent.holder, state, due_at=due_at):
                 log.warning("intent.lease_lost", intent=intent.id)
                 return
             for element, outcome in clear:
@@ -257,9 +261,7 @@ class WriteLane:
         """Certainly not executed: its elements are due again, for a new intent."""
         with transaction():
             elements = writes.elements(intent)
-            if writes.move_intent(
-                intent, intent.holder, IntentState.RELEASED, reason=reason
-            ):
+            if intents.move(intent, intent.holder, IntentState.RELEASED, reason=reason):
                 for element in elements:
                     writes.due_again(element, due_at)
 
@@ -284,7 +286,7 @@ class WriteLane:
             return
         with transaction():
             half = (len(elements) + 1) // 2
-            if writes.move_intent(
+            if intents.move(
                 intent,
                 intent.holder,
                 IntentState.UNKNOWN,
@@ -305,7 +307,7 @@ class WriteLane:
         tries = min(intent.tries, len(RESEND_AFTER) - 1)
         due_at = _key_is_over(intent) if error.cached else now + RESEND_AFTER[tries]
         with transaction():
-            writes.move_intent(
+            intents.move(
                 intent,
                 intent.holder,
                 IntentState.UNKNOWN,
@@ -330,7 +332,7 @@ class WriteLane:
         try:
             with self.door.admit(intent.tenant, self.kind.purpose) as slot:
                 with transaction():
-                    if not writes.move_intent(
+                    if not intents.move(
                         intent,
                         intent.holder,
                         IntentState.OPEN,
@@ -388,7 +390,7 @@ class WriteLane:
             if (outcome := found.get(element.id, ABSENT)) is not ABSENT
         ]
         with transaction():
-            if not writes.move_intent(intent, intent.holder, IntentState.DONE):
+            if not intents.move(intent, intent.holder, IntentState.DONE):
                 return
             for element, outcome in there:
                 self.kind.record(element, outcome, now)
@@ -421,9 +423,7 @@ class WriteLane:
     @_patiently
     def _look_later(self, intent: Intent, due_at: datetime) -> None:
         with transaction():
-            writes.move_intent(
-                intent, intent.holder, IntentState.UNKNOWN, due_at=due_at
-            )
+            intents.move(intent, intent.holder, IntentState.UNKNOWN, due_at=due_at)
 
 
 def _key_is_over(intent: Intent) -> datetime:

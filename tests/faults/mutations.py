@@ -26,7 +26,7 @@ from core import (
 from core.accepting import Entry
 from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
-from core.db import inbox, outbox, reads, writes
+from core.db import inbox, intents, outbox, reads, writes
 from core.db.database import transaction
 from core.db.inbox import InboxState
 from core.db.writes import WriteState
@@ -298,7 +298,7 @@ MUTATIONS = (
     ),
     Mutation(
         "nobody looks after the intents of the dead",
-        [(writes, "orphan", lambda *_: [])],
+        [(intents, "orphan", lambda *_: [])],
         ("invoices/one/write.1.crash_after",),
     ),
     Mutation(
