@@ -26,7 +26,6 @@ from core.adoption_lines import (
 from core.calls import Slot, XeroRequest
 from core.clock import Clock
 from core.contact_desk import NotDecided, Person
-from core.contact_matching import ACTIVE
 from core.db import adoptions, contacts, invoices, lanes, reference
 from core.db.database import transaction
 from core.db.invoices import ENDED, InvoiceState
@@ -35,6 +34,7 @@ from core.errors import SettledError, VersionMoved
 from core.facts import XeroInvoice
 from core.invoice_messages import reference_of
 from core.invoice_numbers import parts_of
+from core.matching.contact import ACTIVE
 from core.registry import Registry
 from core.settings import Settings
 from core.sweeping import CURSOR

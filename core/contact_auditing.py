@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from core.contact_audit import Finding, Merge, Usage, duplicates, merge_plan
-from core.contact_matching import ACTIVE, Circumstances, all_that_fit
 from core.db import contacts, invoices
+from core.matching.contact import ACTIVE
+from core.matching.duplicates import Finding, Merge, Usage, duplicates, merge_plan
+from core.matching.match import all_that_fit
+from core.matching.verdict import Circumstances
 from core.members import Member
 from core.settings import Settings
 

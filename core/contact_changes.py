@@ -11,11 +11,12 @@ from datetime import datetime
 import structlog
 
 from core import contacts, people
-from core.contact_matching import ACTIVE, Candidate, MirrorContact
 from core.db import contact_decisions, contact_reads, problems
 from core.db import contacts as mirror
 from core.db.contact_decisions import Decision
 from core.db.database import transaction
+from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.verdict import Candidate
 from core.settings import TenantSettings
 
 log = structlog.get_logger()

@@ -9,20 +9,14 @@ from datetime import datetime
 
 from core import contacts as deciding
 from core import people
-from core.contact_matching import (
-    ACTIVE,
-    Ambiguous,
-    Candidate,
-    Match,
-    MatchRule,
-    MirrorContact,
-)
 from core.contacts import Known, Undecided, candidates_of, evidence, reason_of
 from core.db import contact_decisions, contacts, invoices, writes
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
 from core.errors import SettledError
+from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.verdict import Ambiguous, Candidate, Match, MatchRule
 from core.members import Member
 from core.settings import Settings
 from core.waking import LaneName

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from core import contacts as deciding
 from core.contact_desk import SOON, Person
-from core.contact_matching import ACTIVE, MatchRule, MirrorContact
 from core.contacts import Known
 from core.db import contact_decisions, contacts, invoices, writes
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
 from core.errors import SettledError
+from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.verdict import MatchRule
 from core.waking import LaneName
 
 #: Rows that are written in one statement.

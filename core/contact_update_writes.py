@@ -10,12 +10,12 @@ from core import contacts, people
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.contact_fields import answered, as_xero_has_it, same, shown
-from core.contact_matching import ACTIVE, MirrorContact
 from core.contact_writes import taken_name
 from core.db import contact_reads, writes
 from core.db import contacts as mirror
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
+from core.matching.contact import ACTIVE, MirrorContact
 from core.messages import canonical
 from core.names_taken import QUARANTINE, distinct_name
 from core.quota import Purpose

@@ -7,9 +7,16 @@ from typing import Any
 
 from core import answers, contact_messages, people
 from core.contact_fields import answered
-from core.contact_matching import (
-    ACTIVE,
-    ARCHIVED,
+from core.db import contact_decisions, contacts, invoices, outbox, problems, writes
+from core.db.contact_decisions import Decision
+from core.db.database import transaction
+from core.db.invoices import InvoiceState
+from core.db.models import Invoice, Write
+from core.db.writes import WriteState
+from core.matching.contact import ACTIVE, ARCHIVED, MirrorContact
+from core.matching.match import match
+from core.matching.normalising import plain
+from core.matching.verdict import (
     Ambiguous,
     Candidate,
     Circumstances,
@@ -17,18 +24,9 @@ from core.contact_matching import (
     Match,
     Matched,
     MatchRule,
-    MirrorContact,
     NoMatch,
-    match,
 )
-from core.db import contact_decisions, contacts, invoices, outbox, problems, writes
-from core.db.contact_decisions import Decision
-from core.db.database import transaction
-from core.db.invoices import InvoiceState
-from core.db.models import Invoice, Write
-from core.db.writes import WriteState
 from core.members import Member
-from core.normalising import plain
 from core.settings import TenantSettings
 from core.waking import LaneName
 

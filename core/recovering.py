@@ -17,7 +17,6 @@ from core import contacts as deciding
 from core import invoice_messages, people, rebuilding
 from core.calls import Door
 from core.clock import Clock
-from core.contact_matching import MirrorContact
 from core.db import (
     contacts,
     intents,
@@ -35,6 +34,7 @@ from core.errors import XeroWait
 from core.facts import GONE, XeroInvoice
 from core.invoice_numbers import parts_of
 from core.invoice_writes import RaiseInvoices
+from core.matching.contact import MirrorContact
 from core.members import Member
 from core.paging import ARCHIVED_TOO, Page, Place, read_all
 from core.patience import Patience

@@ -12,13 +12,13 @@ import structlog
 
 from core import contact_auditing, contact_desk, contact_explaining, mirror, people
 from core.clock import SystemClock
-from core.contact_audit import Finding, Merge
 from core.contact_desk import Person
 from core.contact_explaining import Explanation, Standing
 from core.contact_import import Imported, MappingWrong, Row, import_links
 from core.db import profiles
 from core.db.database import transaction
 from core.errors import SettingsInvalid
+from core.matching.duplicates import Finding, Merge
 from core.members import why_no_member_id
 from core.settings import Settings
 from settled.conflicts import OverruledEdit, overruled_edits

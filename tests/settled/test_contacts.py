@@ -9,11 +9,11 @@ import pytest
 
 from core import contacts as deciding
 from core.clock import SystemClock
-from core.contact_matching import MirrorContact
 from core.db import contacts, invoices, problems, reference, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
+from core.matching.contact import MirrorContact
 from core.members import Member
 from core.mirror import LOADED
 from core.settings import Settings, TenantSettings

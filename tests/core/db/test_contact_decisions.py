@@ -10,13 +10,13 @@ import pytest
 from core import contact_desk, contacts
 from core.contact_desk import NotDecided, Person
 from core.contact_import import Row, import_links
-from core.contact_matching import MirrorContact
 from core.db import contacts as mirror
 from core.db import invoices, problems, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice, Write
 from core.db.writes import WriteState
+from core.matching.contact import MirrorContact
 from core.members import Member
 from core.settings import Settings
 from core.waking import LaneName
