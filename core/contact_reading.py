@@ -5,11 +5,11 @@ from datetime import datetime
 
 import structlog
 
-from core import contact_changes, mirror
-from core import contacts as deciding
+from core import mirror
 from core.calls import Door, XeroAnswer
 from core.clock import Clock
 from core.contact_update_writes import read_of
+from core.contacts import changes, deciding_anew
 from core.db import contact_reads, contacts, invoices, lanes
 from core.db.database import transaction
 from core.db.models import ContactRead
@@ -88,9 +88,9 @@ class ContactReadsLane:
         log.info("contacts.read", tenant=tenant, asked=len(asked), seen=len(seen))
         ids = [read.contact_id for read in asked]
         policy = self.settings.tenants[tenant]
-        contact_changes.noticed(tenant, ids, policy, self.clock.now())
+        changes.noticed(tenant, ids, policy, self.clock.now())
         if mirror.is_loaded(tenant):
-            deciding.release_decided(tenant, policy, self.clock.now())
+            deciding_anew.release_decided(tenant, policy, self.clock.now())
         with transaction():
             contact_reads.answered(asked)
         for lane in (LaneName.CONTACT_UPDATES, LaneName.CONTACTS, LaneName.INVOICES):

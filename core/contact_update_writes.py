@@ -6,13 +6,13 @@ from typing import Any
 
 import structlog
 
-from core import contacts, people
+from core import people
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.contact_fields import answered, as_xero_has_it, same, shown
 from core.contact_writes import taken_name
-from core.db import contact_reads, writes
-from core.db import contacts as mirror
+from core.contacts import deciding_anew, waiting
+from core.db import contact_reads, contacts, writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
 from core.matching.contact import ACTIVE, MirrorContact
@@ -94,7 +94,7 @@ class UpdateContacts(WriteKind):
             writes.finish(element, WriteState.REFUSED, reason)
             people.refused(element.tenant, element.key, reason, now)
         policy = self.settings.tenants[element.tenant]
-        contacts.decide_anew(element.tenant, element.key, policy, now)
+        deciding_anew.decide_anew(element.tenant, element.key, policy, now)
 
     def recorded(
         self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
@@ -106,27 +106,27 @@ class UpdateContacts(WriteKind):
 
     def _landed(self, element: Write, contact: MirrorContact, now: datetime) -> None:
         tenant, member_id = element.tenant, element.key
-        contact = answered(contact, mirror.get(tenant, contact.contact_id))
-        mirror.put(tenant, [contact])
+        contact = answered(contact, contacts.get(tenant, contact.contact_id))
+        contacts.put(tenant, [contact])
         contact_reads.forget(tenant, contact.contact_id, contact.updated_at)
         people.landed(tenant, member_id, element.data["fields"], contact)
         policy = self.settings.tenants[tenant]
         people.reconcile(tenant, member_id, policy, now, is_fresh=True)
         if element.data.get("restores"):
-            contacts.invoice_again(tenant, member_id, contact.contact_id, now)
+            waiting.invoice_again(tenant, member_id, contact.contact_id, now)
 
     def _weigh_anew(
         self, element: Write, contact: MirrorContact, now: datetime
     ) -> None:
         """It is not in Xero, or somebody has edited it there since: they may win."""
-        mirror.put(element.tenant, [contact])
+        contacts.put(element.tenant, [contact])
         policy = self.settings.tenants[element.tenant]
         people.reconcile(element.tenant, element.key, policy, now, is_fresh=True)
 
     def _other_name(self, element: Write) -> str:
         """As for a newcomer whose name is taken; empty: a person decides."""
         tenant, member_id = element.tenant, element.key
-        contact = mirror.get(tenant, element.data["contact_id"])
+        contact = contacts.get(tenant, element.data["contact_id"])
         kept = contact.name if contact is not None else ""
         name = element.data["fields"].get("name", kept)
         pattern = self.settings.tenants[tenant].name_taken

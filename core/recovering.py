@@ -13,10 +13,10 @@ from typing import Any
 
 import structlog
 
-from core import contacts as deciding
 from core import invoice_messages, people, rebuilding
 from core.calls import Door
 from core.clock import Clock
+from core.contacts import creating
 from core.db import (
     contacts,
     intents,
@@ -142,7 +142,7 @@ class Recovery:
             sent = Member.model_validate(write.data["member"])
             names_taken = write.data.get("names_taken", ())
             now = self.clock.now()
-            deciding.created(tenant, sent, contact, now, names_taken=names_taken)
+            creating.created(tenant, sent, contact, now, names_taken=names_taken)
             summary.contacts_settled += 1
 
     def _forget_agreements(self, tenant: str, now: datetime) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core import contacts as deciding
 from core import people
-from core.contacts import candidates_of, evidence, reason_of
+from core.contacts import deciding
+from core.contacts.evidence import candidates_of, evidence, reason_of
 from core.db import contact_decisions, contacts, invoices
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
