@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from core import mirror
-from core.calls import Door, XeroAnswer
+from core.calls import IDS_TOGETHER, Door, XeroAnswer
 from core.clock import Clock
 from core.contact_update_writes import read_of
 from core.contacts import changes, deciding_anew
@@ -20,11 +20,8 @@ from core.xero_json import contact as parse_contact
 
 log = structlog.get_logger()
 
-#: Ids in one read: forty GUIDs keep the address under 2,000 characters.
-TOGETHER = 40
-
 #: More than these are read by what changed, a thousand in a page.
-CROWD = 2 * TOGETHER
+CROWD = 2 * IDS_TOGETHER
 
 
 class ContactReadsLane:
@@ -39,14 +36,14 @@ class ContactReadsLane:
     def step(self, tenant: str) -> bool:
         """One read of what is due; what could wait rides along in the same call."""
         now = self.clock.now()
-        due = self._worth_a_call(tenant, contact_reads.due(tenant, now, TOGETHER))
+        due = self._worth_a_call(tenant, contact_reads.due(tenant, now, IDS_TOGETHER))
         if not due:
             return bool(contact_reads.due(tenant, now, 1))
         if contact_reads.count_unneeded(tenant) > CROWD:
             self._leave_to_the_mirror(tenant, now)
             return True
         with self.door.admit(tenant, self._purpose(tenant, due)) as slot:
-            places = TOGETHER - len(due)
+            places = IDS_TOGETHER - len(due)
             riders = contact_reads.deferred(tenant, now, places) if places else []
             asked = [*due, *self._worth_a_call(tenant, riders)]
             ids = [read.contact_id for read in asked]

@@ -87,7 +87,7 @@ class Desk:
         with self._books() as tenant:
             _require_mirror(tenant)
             count = progress(audit.count_members(tenant))
-            return audit.audit(tenant, self.settings, count)
+            return audit.findings(tenant, self.settings, count)
 
     def merge_plan(self) -> list[Merge]:
         with self._books() as tenant:

@@ -14,7 +14,7 @@ from core.settings import Settings
 Progress = Callable[[], None]
 
 
-def audit(tenant: str, settings: Settings, progress: Progress) -> list[Finding]:
+def findings(tenant: str, settings: Settings, progress: Progress) -> list[Finding]:
     """Everything that finance should look at, the surest of each kind first."""
     usage = _usage(tenant, settings)
     members = _members(tenant)
