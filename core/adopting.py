@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import structlog
 
-from core import adopted, contact_desk, people, reference_data
+from core import adopted, people, reference_data
 from core.adoption_lines import (
     Becomes,
     Finding,
@@ -25,8 +25,8 @@ from core.adoption_lines import (
 )
 from core.calls import Slot, XeroRequest
 from core.clock import Clock
-from core.contact_desk import NotDecided, Person
-from core.contact_matching import ACTIVE
+from core.contacts import desk
+from core.contacts.desk import NotDecided, Person
 from core.db import adoptions, contacts, invoices, lanes, reference
 from core.db.database import atomically
 from core.db.invoices import ENDED, InvoiceState
@@ -35,6 +35,7 @@ from core.errors import SettledError, VersionMoved
 from core.facts import XeroInvoice
 from core.invoice_messages import reference_of
 from core.invoice_numbers import parts_of
+from core.matching.contact import ACTIVE
 from core.registry import Registry
 from core.settings import Settings
 from core.sweeping import CURSOR
@@ -307,9 +308,7 @@ class Adopting:
         if contacts.link_of(self.tenant, member_id) != contact_id:
             subject = reference_of(claim.workflow, claim.subject)
             person = Person(claim.by, f"{seen.number} on it is adopted as {subject}")
-            contact_desk.link(
-                self.tenant, member_id, contact_id, person, now, self.settings
-            )
+            desk.link(self.tenant, member_id, contact_id, person, now, self.settings)
 
     def _keep_number_free(self, number: str) -> None:
         """One that looks like ours is never given to another invoice."""

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 from core.quota import Purpose
 
+#: Ids in one read: forty GUIDs keep the address under 2,000 characters.
+IDS_TOGETHER = 40
+
 
 @dataclass(frozen=True, slots=True)
 class XeroRequest:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from core.contact_matching import MirrorContact
+from core.matching.contact import MirrorContact
 from core.members import Address, Member
 from core.messages import canonical
 

@@ -5,11 +5,11 @@ from datetime import datetime
 
 import structlog
 
-from core import contact_changes, mirror
-from core import contacts as deciding
-from core.calls import Door, XeroAnswer
+from core import mirror
+from core.calls import IDS_TOGETHER, Door, XeroAnswer
 from core.clock import Clock
 from core.contact_update_writes import read_of
+from core.contacts import changes, deciding_anew
 from core.db import contact_reads, contacts, invoices, lanes
 from core.db.database import transaction
 from core.db.models import ContactRead
@@ -20,11 +20,8 @@ from core.xero_json import contact as parse_contact
 
 log = structlog.get_logger()
 
-#: Ids in one read: forty GUIDs keep the address under 2,000 characters.
-TOGETHER = 40
-
 #: More than these are read by what changed, a thousand in a page.
-CROWD = 2 * TOGETHER
+CROWD = 2 * IDS_TOGETHER
 
 
 class ContactReadsLane:
@@ -39,14 +36,14 @@ class ContactReadsLane:
     def step(self, tenant: str) -> bool:
         """One read of what is due; what could wait rides along in the same call."""
         now = self.clock.now()
-        due = self._worth_a_call(tenant, contact_reads.due(tenant, now, TOGETHER))
+        due = self._worth_a_call(tenant, contact_reads.due(tenant, now, IDS_TOGETHER))
         if not due:
             return bool(contact_reads.due(tenant, now, 1))
         if contact_reads.count_unneeded(tenant) > CROWD:
             self._leave_to_the_mirror(tenant, now)
             return True
         with self.door.admit(tenant, self._purpose(tenant, due)) as slot:
-            places = TOGETHER - len(due)
+            places = IDS_TOGETHER - len(due)
             riders = contact_reads.deferred(tenant, now, places) if places else []
             asked = [*due, *self._worth_a_call(tenant, riders)]
             ids = [read.contact_id for read in asked]
@@ -88,9 +85,9 @@ class ContactReadsLane:
         log.info("contacts.read", tenant=tenant, asked=len(asked), seen=len(seen))
         ids = [read.contact_id for read in asked]
         policy = self.settings.tenants[tenant]
-        contact_changes.noticed(tenant, ids, policy, self.clock.now())
+        changes.noticed(tenant, ids, policy, self.clock.now())
         if mirror.is_loaded(tenant):
-            deciding.release_decided(tenant, policy, self.clock.now())
+            deciding_anew.release_decided(tenant, policy, self.clock.now())
         with transaction():
             contact_reads.answered(asked)
         for lane in (LaneName.CONTACT_UPDATES, LaneName.CONTACTS, LaneName.INVOICES):

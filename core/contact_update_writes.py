@@ -6,22 +6,22 @@ from typing import Any
 
 import structlog
 
-from core import contacts, people
+from core import people
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.contact_fields import answered, as_xero_has_it, same, shown
-from core.contact_matching import ACTIVE, MirrorContact
 from core.contact_writes import taken_name
-from core.db import contact_reads, writes
-from core.db import contacts as mirror
+from core.contacts import deciding_anew, waiting
+from core.db import contact_reads, contacts, writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
+from core.matching.contact import ACTIVE, MirrorContact
 from core.messages import canonical
 from core.names_taken import QUARANTINE, distinct_name
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName, Waker
-from core.writing import ABSENT, HALVE, TRIES, Outcome, Prepared
+from core.write_kind import ABSENT, HALVE, TRIES, Outcome, Prepared, WriteKind
 from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
 
@@ -31,8 +31,8 @@ log = structlog.get_logger()
 NOT_THERE = "the update is not in Xero"
 
 
-class UpdateContacts:
-    """Implements ``core.writing.WriteKind``. An element's key is the member's id."""
+class UpdateContacts(WriteKind):
+    """An element's key is the member's id."""
 
     name = LaneName.CONTACT_UPDATES.value
     purpose = Purpose.BULK
@@ -42,14 +42,6 @@ class UpdateContacts:
         self.settings = settings
         self.waker = waker
         self.clock = clock
-
-    def check(self, tenant: str) -> None:
-        """Nothing but the quota limits updates."""
-
-    def allot(
-        self, tenant: str, elements: Sequence[Write], now: datetime
-    ) -> Mapping[int, str]:
-        return {}
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
@@ -102,7 +94,7 @@ class UpdateContacts:
             writes.finish(element, WriteState.REFUSED, reason)
             people.refused(element.tenant, element.key, reason, now)
         policy = self.settings.tenants[element.tenant]
-        contacts.decide_anew(element.tenant, element.key, policy, now)
+        deciding_anew.decide_anew(element.tenant, element.key, policy, now)
 
     def recorded(
         self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
@@ -114,27 +106,27 @@ class UpdateContacts:
 
     def _landed(self, element: Write, contact: MirrorContact, now: datetime) -> None:
         tenant, member_id = element.tenant, element.key
-        contact = answered(contact, mirror.get(tenant, contact.contact_id))
-        mirror.put(tenant, [contact])
+        contact = answered(contact, contacts.get(tenant, contact.contact_id))
+        contacts.put(tenant, [contact])
         contact_reads.forget(tenant, contact.contact_id, contact.updated_at)
         people.landed(tenant, member_id, element.data["fields"], contact)
         policy = self.settings.tenants[tenant]
         people.reconcile(tenant, member_id, policy, now, is_fresh=True)
         if element.data.get("restores"):
-            contacts.invoice_again(tenant, member_id, contact.contact_id, now)
+            waiting.invoice_again(tenant, member_id, contact.contact_id, now)
 
     def _weigh_anew(
         self, element: Write, contact: MirrorContact, now: datetime
     ) -> None:
         """It is not in Xero, or somebody has edited it there since: they may win."""
-        mirror.put(element.tenant, [contact])
+        contacts.put(element.tenant, [contact])
         policy = self.settings.tenants[element.tenant]
         people.reconcile(element.tenant, element.key, policy, now, is_fresh=True)
 
     def _other_name(self, element: Write) -> str:
         """As for a newcomer whose name is taken; empty: a person decides."""
         tenant, member_id = element.tenant, element.key
-        contact = mirror.get(tenant, element.data["contact_id"])
+        contact = contacts.get(tenant, element.data["contact_id"])
         kept = contact.name if contact is not None else ""
         name = element.data["fields"].get("name", kept)
         pattern = self.settings.tenants[tenant].name_taken

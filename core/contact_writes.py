@@ -6,10 +6,11 @@ from typing import Any
 
 import structlog
 
-from core import contacts, people
+from core import people
 from core.calls import Admit, XeroAnswer
 from core.clock import Clock
 from core.contact_fields import as_xero_has_it, is_empty, said
+from core.contacts import creating
 from core.db import writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
@@ -20,7 +21,7 @@ from core.paging import ARCHIVED_TOO, Place, read_all
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName, Waker
-from core.writing import ABSENT, Outcome, Prepared
+from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
 from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
 
@@ -35,9 +36,7 @@ OF_A_NAME = "The contact name "
 BEFORE_THE_CALL = timedelta(minutes=10)
 
 
-class CreateContacts:
-    """Implements ``core.writing.WriteKind``."""
-
+class CreateContacts(WriteKind):
     name = LaneName.CONTACTS.value
     purpose = Purpose.BULK
     batch = 50
@@ -46,14 +45,6 @@ class CreateContacts:
         self.settings = settings
         self.waker = waker
         self.clock = clock
-
-    def check(self, tenant: str) -> None:
-        """Nothing but the quota limits contacts."""
-
-    def allot(
-        self, tenant: str, elements: Sequence[Write], now: datetime
-    ) -> Mapping[int, str]:
-        return {}
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
@@ -110,7 +101,7 @@ class CreateContacts:
             writes.finish(element, WriteState.DONE)
             sent, policy = _member(element), self.settings.tenants[element.tenant]
             names_taken = element.data.get("names_taken", ())
-            contacts.created(
+            creating.created(
                 element.tenant, sent, outcome.record, now, names_taken=names_taken
             )
             people.reconcile(element.tenant, sent.id, policy, now)
@@ -120,7 +111,7 @@ class CreateContacts:
         else:
             reason = "; ".join(outcome.errors)
             self._give_up(element, reason)
-            contacts.refused_by_xero(element.tenant, _member(element), reason, now)
+            creating.refused_by_xero(element.tenant, _member(element), reason, now)
 
     def recorded(
         self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
@@ -133,7 +124,7 @@ class CreateContacts:
         """The second name, if the tenant wants one and it has not been tried."""
         tenant, member = element.tenant, _member(element)
         pattern = self.settings.tenants[tenant].name_taken
-        clash = contacts.name_clash(tenant, _name(element), reason)
+        clash = creating.name_clash(tenant, _name(element), reason)
         names_taken = [*element.data.get("names_taken", ()), clash]
         if pattern != QUARANTINE and len(names_taken) == 1:
             name = distinct_name(pattern, member.name, member.id)
@@ -143,7 +134,7 @@ class CreateContacts:
             return
         names = [clash["name"] for clash in names_taken]
         self._give_up(element, reason, wanted_names=names)
-        contacts.name_taken(tenant, member, names_taken, now)
+        creating.name_taken(tenant, member, names_taken, now)
 
     def _give_up(self, element: Write, reason: str, **why: Any) -> None:
         """Whoever has it tried again wants the member's own name first."""

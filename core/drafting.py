@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from core import adopted, answers, contacts, invoice_messages, people, rebuilding
+from core import adopted, answers, invoice_messages, people, rebuilding
 from core.business_days import start_of
+from core.contacts import deciding, waiting
+from core.contacts.resolution import Creating, Known, Undecided
 from core.db import inbox, invoices, outbox
 from core.db.database import atomically
 from core.db.inbox import InboxState
@@ -236,13 +238,13 @@ def _round(invoice: Invoice, before: InvoiceSubject | None) -> int:
 def _give_contact(
     invoice: Invoice, draft: InvoiceDraft, policy: TenantSettings, now: datetime
 ) -> None:
-    resolution = contacts.resolve(invoice.tenant, draft.payer, policy, now)
+    resolution = deciding.resolve(invoice.tenant, draft.payer, policy, now)
     match resolution:
-        case contacts.Known(contact_id, others_wait):
-            contacts.make_ready(invoice, contact_id, now)
+        case Known(contact_id, others_wait):
+            waiting.make_ready(invoice, contact_id, now)
             if others_wait:
-                contacts.go_on(invoice.tenant, draft.payer.id, resolution, now)
-        case contacts.Undecided(cause, reason):
-            contacts.hold(invoice, cause, reason, now)
-        case contacts.Creating():
+                waiting.go_on(invoice.tenant, draft.payer.id, resolution, now)
+        case Undecided(cause, reason):
+            waiting.hold(invoice, cause, reason, now)
+        case Creating():
             pass  # made ready when the contact has been created

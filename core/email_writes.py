@@ -13,7 +13,7 @@ from core.errors import XeroWait
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName, Waker
-from core.writing import ABSENT, Outcome, Prepared
+from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
 from core.xero_json import invoice as parse_invoice
 
 #: The Date header counts whole seconds; the change that the e-mail makes carries a time
@@ -21,9 +21,7 @@ from core.xero_json import invoice as parse_invoice
 ECHO_MARGIN = timedelta(seconds=1)
 
 
-class EmailInvoices:
-    """Implements ``core.writing.WriteKind``."""
-
+class EmailInvoices(WriteKind):
     name = LaneName.EMAILS.value
     purpose = Purpose.BULK
     batch = 1
@@ -45,11 +43,6 @@ class EmailInvoices:
                 hours=1
             )
             raise XeroWait(next_hour, "e-mails of the day")
-
-    def allot(
-        self, tenant: str, elements: Sequence[Write], now: datetime
-    ) -> Mapping[int, str]:
-        return {}
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime

@@ -25,7 +25,7 @@ from core.members import MEMBER_UPDATED, MemberUpdated, named_in
 from core.messages import Envelope, validated
 from core.metrics import Metrics
 from core.people import Said
-from core.registry import PluginFailed, Registry, Workflow
+from core.registry import HOOK_RETRY, PluginFailed, Registry, Workflow
 from core.settings import Settings
 from core.settling import Settler
 from core.waking import LaneName, Waker
@@ -40,10 +40,6 @@ UNTIL_READY = timedelta(seconds=1)
 #: growing waits, then a person is asked.
 TRIES = 3
 RETRY = timedelta(seconds=5)
-
-
-#: After a hook has failed, it is asked again when the plugin may be mended.
-HOOK_RETRY = timedelta(minutes=1)
 
 #: A price or an account that was changed counts from the next look.
 KEEP = timedelta(seconds=2)

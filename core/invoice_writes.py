@@ -25,7 +25,7 @@ from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName, Waker
 from core.workflow_settings import WorkflowTables
-from core.writing import ABSENT, Outcome, Prepared
+from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
 from core.xero_json import errors as errors_of
 from core.xero_json import invoice as parse_invoice
 from core.xero_json import number as json_number
@@ -39,9 +39,7 @@ NUMBER_TAKEN = "must be unique"
 NOT_OURS = "another invoice has this number"
 
 
-class RaiseInvoices:
-    """Implements ``core.writing.WriteKind``."""
-
+class RaiseInvoices(WriteKind):
     name = LaneName.INVOICES.value
     purpose = Purpose.BULK
     batch = 50
@@ -53,9 +51,6 @@ class RaiseInvoices:
         self.tables = tables
         self.waker = waker
         self.clock = clock
-
-    def check(self, tenant: str) -> None:
-        """Nothing but the quota limits invoices."""
 
     def allot(
         self, tenant: str, elements: Sequence[Write], now: datetime

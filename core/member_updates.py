@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from core import answers, contacts, people
+from core import answers, people
 from core.agreeing import Step
+from core.contacts import deciding
 from core.db import inbox, outbox
 from core.db.database import atomically
 from core.db.inbox import InboxState
@@ -20,7 +21,7 @@ def commit_update(said: Said, policy: TenantSettings, now: datetime) -> None:
     if not inbox.finish(row.id, InboxState.DONE):
         return
     steps = people.hear(tenant, member, said, policy, now)
-    contacts.find(tenant, member, policy, now)
+    deciding.find(tenant, member, policy, now)
     standing = people.reconcile(tenant, member.id, policy, now, asked_by=row)
     outcome = _outcome(steps, standing)
     if outcome == "unchanged" and people.is_overruled(tenant, member):

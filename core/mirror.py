@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from core import contact_changes
-from core import contacts as deciding
 from core.calls import Door
 from core.clock import Clock
+from core.contacts import changes, deciding_anew
 from core.db import contacts, lanes, reference
 from core.db.database import transaction
 from core.paging import ARCHIVED_TOO, OVERLAP, Page, Place, read_all
@@ -58,7 +57,7 @@ class MirrorLane:
             lambda page: self._apply(tenant, page, seen),
         )
         policy = self.settings.tenants[tenant]
-        deciding.release_decided(tenant, policy, self.clock.now())
+        deciding_anew.release_decided(tenant, policy, self.clock.now())
         every = timedelta(seconds=self.settings.sweep.contacts_every_s)
         with transaction():
             reference.move_cursor(tenant, CURSOR, read_until)
@@ -82,7 +81,7 @@ class MirrorLane:
         with transaction():
             contacts.put(tenant, found)
         policy = self.settings.tenants[tenant]
-        contact_changes.noticed(tenant, ids, policy, self.clock.now())
+        changes.noticed(tenant, ids, policy, self.clock.now())
         with transaction():
             if page.after is not None and page.after.since is not None:
                 reference.move_cursor(tenant, CURSOR, page.after.since)

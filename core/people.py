@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from core import agreeing, answers, contact_messages
 from core.agreeing import Field, Outcome, Step, Told
 from core.contact_fields import SHARED, is_empty, said, shown
-from core.contact_matching import ACTIVE, MirrorContact
 from core.db import (
     contact_reads,
     contacts,
@@ -29,6 +28,7 @@ from core.db import (
 )
 from core.db.models import Inbox, MemberProfile, Write
 from core.db.writes import WriteState
+from core.matching.contact import ACTIVE, MirrorContact
 from core.members import Member
 from core.settings import TenantSettings
 from core.waking import LaneName

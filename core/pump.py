@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from core.clock import Clock
-from core.db import inbox, lanes, processes, reference, writes
+from core.db import inbox, intents, lanes, processes, reference
 from core.db.database import transaction
 from core.invariants import Invariants
 from core.lane_running import LaneRunner
@@ -52,7 +52,7 @@ class Pump:
         with transaction():
             self._bury_dead(now)
             alive = processes.presumed_alive(self.runner.process, now)
-            orphaned = writes.orphan(alive, now)
+            orphaned = intents.orphan(alive, now)
             lanes.free_orphaned(alive, self._hushed(now))
             messages = inbox.wake_due(now)
         self._gone.clear()

@@ -5,27 +5,21 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from core.calls import Door, XeroAnswer, XeroRequest
+from core.calls import IDS_TOGETHER, Door, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.db import invoices, reads
 from core.db.database import transaction
 from core.db.models import Invoice, InvoiceRead
 from core.facts import XeroInvoice
 from core.quota import Purpose
-from core.registry import PluginFailed
+from core.registry import HOOK_RETRY, PluginFailed
 from core.settling import Settler
 from core.xero_json import invoice as parse_invoice
 
 log = structlog.get_logger()
 
-#: Ids in one read: forty GUIDs keep the address under 2,000 characters.
-TOGETHER = 40
-
 #: The answer to our own PUT is in the books a moment after Xero has the invoice.
 ARRIVES_WITHIN = timedelta(seconds=10)
-
-#: After a hook has failed, its invoice is read again when the plugin may be mended.
-HOOK_RETRY = timedelta(minutes=1)
 
 
 class ReadsLane:
@@ -37,11 +31,11 @@ class ReadsLane:
     def step(self, tenant: str) -> bool:
         """One read of what is due; what could wait rides along in the same call."""
         now = self.clock.now()
-        due = self._worth_a_call(tenant, reads.due(tenant, now, TOGETHER), now)
+        due = self._worth_a_call(tenant, reads.due(tenant, now, IDS_TOGETHER), now)
         if not due:
             return bool(reads.due(tenant, now, 1))
         with self.door.admit(tenant, Purpose.PAYMENTS) as slot:
-            asked = [*due, *self._riders(tenant, TOGETHER - len(due), now)]
+            asked = [*due, *self._riders(tenant, IDS_TOGETHER - len(due), now)]
             answer = slot.send(
                 XeroRequest(
                     "read_invoices",
@@ -51,7 +45,7 @@ class ReadsLane:
                         "IDs": ",".join(read.xero_id for read in asked),
                         # Unpaged, Xero leaves out lines and payments.
                         "page": "1",
-                        "pageSize": str(TOGETHER),
+                        "pageSize": str(IDS_TOGETHER),
                     },
                 )
             )

@@ -13,12 +13,20 @@ from typing import Any
 
 import structlog
 
-from core import contacts as deciding
 from core import invoice_messages, people, rebuilding
 from core.calls import Door
 from core.clock import Clock
-from core.contact_matching import MirrorContact
-from core.db import contacts, invoices, outbox, profiles, reads, recovery, writes
+from core.contacts import creating
+from core.db import (
+    contacts,
+    intents,
+    invoices,
+    outbox,
+    profiles,
+    reads,
+    recovery,
+    writes,
+)
 from core.db.database import transaction
 from core.db.models import Invoice
 from core.db.writes import WriteState
@@ -26,6 +34,7 @@ from core.errors import XeroWait
 from core.facts import GONE, XeroInvoice
 from core.invoice_numbers import parts_of
 from core.invoice_writes import RaiseInvoices
+from core.matching.contact import MirrorContact
 from core.members import Member
 from core.paging import ARCHIVED_TOO, Page, Place, read_all
 from core.patience import Patience
@@ -34,7 +43,7 @@ from core.registry import PluginFailed, Registry
 from core.settling import Settler
 from core.waking import LaneName
 from core.workflow_settings import WorkflowTables
-from core.writing import Outcome
+from core.write_kind import Outcome
 from core.xero_json import contact as parse_contact
 from core.xero_json import invoice as parse_invoice
 
@@ -102,7 +111,7 @@ class Recovery:
         now = self.clock.now()
         self._forget_agreements(tenant, now)
         with transaction():
-            writes.end_empty_intents(tenant)
+            intents.end_empty(tenant)
             summary.waiting_for_their_message = rebuilding.tell_unexplained(tenant, now)
             recovery.done(tenant, now)
         log.info("books.recovered", tenant=tenant, **summary.as_data())
@@ -133,7 +142,7 @@ class Recovery:
             sent = Member.model_validate(write.data["member"])
             names_taken = write.data.get("names_taken", ())
             now = self.clock.now()
-            deciding.created(tenant, sent, contact, now, names_taken=names_taken)
+            creating.created(tenant, sent, contact, now, names_taken=names_taken)
             summary.contacts_settled += 1
 
     def _forget_agreements(self, tenant: str, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -18,6 +19,9 @@ ENTRY_POINT_GROUP = "settled.plugins"
 
 #: Messages that concern every workflow: no plugin may own them.
 CORE_MESSAGES: Mapping[str, type[BaseModel]] = {MEMBER_UPDATED: MemberUpdated}
+
+#: After a hook has failed, it is asked again when the plugin may be mended.
+HOOK_RETRY = timedelta(minutes=1)
 
 EVENT_HOOKS = tuple(hook for hook, _ in TOLD.values())
 

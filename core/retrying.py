@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from core import contacts
+from core.contacts import deciding_anew
 from core.db import inbox, invoices, problems, writes
 from core.db.invoices import InvoiceState
 from core.db.models import Inbox, Problem
@@ -42,7 +42,7 @@ def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
 
 def _retry_contact(problem: Problem, now: datetime, settings: Settings) -> None:
     _, tenant, member_id = problem.cause.split(":", 2)
-    contacts.retry(tenant, member_id, settings.tenants[tenant], now)
+    deciding_anew.retry(tenant, member_id, settings.tenants[tenant], now)
 
 
 def _retry_update(problem: Problem, now: datetime, settings: Settings) -> None:

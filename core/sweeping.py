@@ -10,7 +10,7 @@ from core.db import invoices, lanes, reads, reference
 from core.db.database import transaction
 from core.paging import OVERLAP, Page, Place, read_all
 from core.quota import Purpose
-from core.registry import PluginFailed
+from core.registry import HOOK_RETRY, PluginFailed
 from core.settings import Settings
 from core.settling import Settler
 from core.waking import LaneName
@@ -83,4 +83,4 @@ class SweepLane:
                 log.exception("hook.failed", number=invoice.number)
                 now = self.clock.now()
                 with transaction():
-                    reads.ask(tenant, xero_id, now + timedelta(minutes=1), now)
+                    reads.ask(tenant, xero_id, now + HOOK_RETRY, now)

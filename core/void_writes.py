@@ -14,7 +14,7 @@ from core.messages import canonical
 from core.quota import Purpose
 from core.settling import Settler
 from core.waking import LaneName
-from core.writing import ABSENT, Outcome, Prepared
+from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
 from core.xero_json import errors as errors_of
 from core.xero_json import invoice as parse_invoice
 
@@ -23,9 +23,7 @@ from core.xero_json import invoice as parse_invoice
 READ_ANYWAY_AFTER = timedelta(minutes=1)
 
 
-class VoidInvoices:
-    """Implements ``core.writing.WriteKind``."""
-
+class VoidInvoices(WriteKind):
     name = LaneName.VOIDS.value
     purpose = Purpose.INTERACTIVE
     batch = 50
@@ -33,14 +31,6 @@ class VoidInvoices:
     def __init__(self, settler: Settler, clock: Clock) -> None:
         self.settler = settler
         self.clock = clock
-
-    def check(self, tenant: str) -> None:
-        """Nothing but the quota limits voids."""
-
-    def allot(
-        self, tenant: str, elements: Sequence[Write], now: datetime
-    ) -> Mapping[int, str]:
-        return {}
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime

@@ -9,19 +9,18 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
-from core.calls import Admit, Door, Slot, XeroAnswer, XeroRequest
+from core.calls import Door, Slot, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import recovery, writes
+from core.db import intents, recovery, writes
 from core.db.database import BOOKS_AWAY, transaction
+from core.db.intents import IntentState
 from core.db.models import Intent, Write
-from core.db.writes import IntentState
 from core.errors import (
     SettledError,
     XeroError,
@@ -32,6 +31,7 @@ from core.errors import (
     XeroWait,
 )
 from core.quota import CALL_LEASE_S, Purpose
+from core.write_kind import ABSENT, HALVE, TRIES, Outcome, WriteKind
 
 log = structlog.get_logger()
 
@@ -48,11 +48,7 @@ RESEND_AFTER = (timedelta(seconds=2), timedelta(seconds=15), timedelta(seconds=6
 #: A look-up that fails is tried again after this.
 LOOK_AGAIN_AFTER = timedelta(seconds=30)
 
-#: An element that is still not in Xero after so many calls is a person's to look into.
-TRIES = 5
-
 UNREACHABLE_PAUSE = timedelta(seconds=5)
-
 
 #: What Xero has said is not lost because the books are away for a moment: so long they
 #: are waited for, in seconds; first not at all, for a deadlock is over when it is told.
@@ -62,73 +58,6 @@ BOOKS_BACK_WITHIN_S = (0, 0.2, 0.5, 1, 2, 4, 8, 16)
 
 class LeaseLost(SettledError):
     """The intent is no longer ours; whoever has it now settles it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one element: Xero's record of it, or why it was refused."""
-
-    record: Any = None
-    errors: tuple[str, ...] = ()
-
-
-#: A look-up's answer for an element that Xero does not have.
-ABSENT = Outcome(errors=("absent",))
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The request of an intent, made in the transaction that claims its elements."""
-
-    method: str
-    path: str
-    body: bytes
-
-
-class WriteKind(Protocol):
-    """One kind of write: how it is asked, how its answers are told apart."""
-
-    name: str
-    purpose: Purpose
-    batch: int
-
-    def check(self, tenant: str) -> None:
-        """Raise XeroWait if none may be made now, whatever the quota says."""
-        ...
-
-    def allot(
-        self, tenant: str, elements: Sequence[Write], now: datetime
-    ) -> Mapping[int, str]:
-        """What must be taken in a transaction of its own before, by element id."""
-        ...
-
-    def prepare(
-        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
-    ) -> Prepared:
-        """The exact request; may note in the books what it says."""
-        ...
-
-    def outcomes(
-        self, elements: Sequence[Write], answer: XeroAnswer
-    ) -> Mapping[int, Outcome]:
-        """By element id, told apart by their own keys; a missing one is unknown."""
-        ...
-
-    def look_up(
-        self, admit: Admit, intent: Intent, elements: Sequence[Write]
-    ) -> Mapping[int, Outcome]:
-        """What Xero has of these, in few reads; ABSENT for what it has not."""
-        ...
-
-    def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
-        """Write one outcome into the books; finishes the element or makes it due."""
-        ...
-
-    def recorded(
-        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
-    ) -> None:
-        """After the commit: tell others to look."""
-        ...
 
 
 ToldT = TypeVar("ToldT")
@@ -169,7 +98,7 @@ class WriteLane:
         recovery.wait_until_done(tenant, now)
         holder = f"{self.process}/{uuid.uuid4().hex[:8]}"
         with transaction():
-            unknown = writes.take_unknown(tenant, self.kind.name, holder, now)
+            unknown = intents.take_unknown(tenant, self.kind.name, holder, now)
         if unknown is not None:
             with self._others_have_a_turn(unknown):
                 self._settle(unknown)
@@ -196,7 +125,11 @@ class WriteLane:
             raise
 
     def next_due(self, tenant: str) -> datetime | None:
-        return writes.next_due(tenant, self.kind.name)
+        """When the next element or unknown intent is due; None: none is known."""
+        moments = [
+            books.next_due(tenant, self.kind.name) for books in (writes, intents)
+        ]
+        return min((moment for moment in moments if moment), default=None)
 
     def _claim(self, tenant: str, holder: str) -> Intent | None:
         """Tie what is due to a stored intent; None if somebody else was first."""
@@ -208,7 +141,7 @@ class WriteLane:
             if not elements:
                 return None
             prepared = self.kind.prepare(elements, allotted, now)
-            intent = writes.open_intent(
+            intent = intents.add(
                 tenant=tenant,
                 kind=self.kind.name,
                 method=prepared.method,
@@ -281,7 +214,7 @@ class WriteLane:
         try:
             recovery.wait_until_done(intent.tenant, now)
             with transaction():
-                is_ours = writes.hold(intent, intent.holder, now)
+                is_ours = intents.hold(intent, intent.holder, now)
         except BOOKS_AWAY as error:
             self._not_sent(intent, error)
             raise LeaseLost(f"intent {intent.id}: the books are away") from error
@@ -316,7 +249,7 @@ class WriteLane:
         with transaction():
             state = IntentState.DONE if is_whole else IntentState.UNKNOWN
             due_at = None if is_whole else _key_is_over(intent)
-            if not writes.move_intent(intent, intent.holder, state, due_at=due_at):
+            if not intents.move(intent, intent.holder, state, due_at=due_at):
                 log.warning("intent.lease_lost", intent=intent.id)
                 return
             for element, outcome in clear:
@@ -328,9 +261,7 @@ class WriteLane:
         """Certainly not executed: its elements are due again, for a new intent."""
         with transaction():
             elements = writes.elements(intent)
-            if writes.move_intent(
-                intent, intent.holder, IntentState.RELEASED, reason=reason
-            ):
+            if intents.move(intent, intent.holder, IntentState.RELEASED, reason=reason):
                 for element in elements:
                     writes.due_again(element, due_at)
 
@@ -355,7 +286,7 @@ class WriteLane:
             return
         with transaction():
             half = (len(elements) + 1) // 2
-            if writes.move_intent(
+            if intents.move(
                 intent,
                 intent.holder,
                 IntentState.UNKNOWN,
@@ -376,7 +307,7 @@ class WriteLane:
         tries = min(intent.tries, len(RESEND_AFTER) - 1)
         due_at = _key_is_over(intent) if error.cached else now + RESEND_AFTER[tries]
         with transaction():
-            writes.move_intent(
+            intents.move(
                 intent,
                 intent.holder,
                 IntentState.UNKNOWN,
@@ -401,7 +332,7 @@ class WriteLane:
         try:
             with self.door.admit(intent.tenant, self.kind.purpose) as slot:
                 with transaction():
-                    if not writes.move_intent(
+                    if not intents.move(
                         intent,
                         intent.holder,
                         IntentState.OPEN,
@@ -459,7 +390,7 @@ class WriteLane:
             if (outcome := found.get(element.id, ABSENT)) is not ABSENT
         ]
         with transaction():
-            if not writes.move_intent(intent, intent.holder, IntentState.DONE):
+            if not intents.move(intent, intent.holder, IntentState.DONE):
                 return
             for element, outcome in there:
                 self.kind.record(element, outcome, now)
@@ -492,13 +423,7 @@ class WriteLane:
     @_patiently
     def _look_later(self, intent: Intent, due_at: datetime) -> None:
         with transaction():
-            writes.move_intent(
-                intent, intent.holder, IntentState.UNKNOWN, due_at=due_at
-            )
-
-
-#: How the reason of an intent begins whose batch Xero refused as a whole.
-HALVE = "refused as a whole: "
+            intents.move(intent, intent.holder, IntentState.UNKNOWN, due_at=due_at)
 
 
 def _key_is_over(intent: Intent) -> datetime:

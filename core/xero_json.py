@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from core.contact_fields import ADDRESS_PARTS
-from core.contact_matching import MirrorContact
 from core.facts import XeroInvoice, XeroLine, XeroPayment
+from core.matching.contact import MirrorContact
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_DATE = re.compile(r"/Date\((-?\d+)([+-]\d{4})?\)/")

@@ -28,13 +28,10 @@ from core.registry import Registry
 from core.settings import Settings
 from settled.maintenance import tenant_of
 from settled.parts import Parts
-from settled.tables import read_table
+from settled.tables import filled, read_table
 
 NEEDED = ("invoice_number", "workflow", "subject")
 OPTIONAL = ("member_id", "charge")
-
-#: What the books hold of a subject, and Xero of a number.
-LONGEST = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +133,8 @@ def read_file(file: Path) -> list[Wanted]:
 def _wanted(file: Path, line: int, row: Mapping[Any, Any]) -> Wanted:
     readers: Mapping[str, Callable[[str], str]] = {
         "invoice_number": _number,
-        "workflow": _filled,
-        "subject": _filled,
+        "workflow": filled,
+        "subject": filled,
         "member_id": _member_id,
         "charge": str,
     }
@@ -154,20 +151,10 @@ def _wanted(file: Path, line: int, row: Mapping[Any, Any]) -> Wanted:
     return Wanted(line, number=values.pop("invoice_number"), **values)
 
 
-def _filled(text: str) -> str:
-    if not text:
-        raise ValueError("is empty")
-    if len(text) > LONGEST:
-        raise ValueError(f"longer than {LONGEST} characters")
-    if "\0" in text:
-        raise ValueError("contains a NUL character")
-    return text
-
-
 def _number(text: str) -> str:
     if "," in text:
         raise ValueError("contains a comma, and can't be looked up in Xero")
-    return _filled(text)
+    return filled(text)
 
 
 def _member_id(text: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import click
 from rich.table import Table
 
-from core.contact_audit import Finding, Merge
-from core.contact_explaining import Explanation, as_data, outcome
-from core.contact_import import MappingWrong
+from core.contacts.explaining import Explanation, as_data, outcome
+from core.contacts.importing import MappingWrong
+from core.matching.duplicates import Finding, Merge
 from core.mirror import Progress
 from core.settings import load_settings
 from settled.shell import SOMETHING_WRONG, config_option, progress, show

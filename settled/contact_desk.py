@@ -10,15 +10,16 @@ from typing import Any
 
 import structlog
 
-from core import contact_auditing, contact_desk, contact_explaining, mirror, people
+from core import mirror, people
 from core.clock import SystemClock
-from core.contact_audit import Finding, Merge
-from core.contact_desk import Person
-from core.contact_explaining import Explanation, Standing
-from core.contact_import import Imported, MappingWrong, Row, import_links
+from core.contacts import audit, desk, explaining
+from core.contacts.desk import Person
+from core.contacts.explaining import Explanation, Standing
+from core.contacts.importing import Imported, MappingWrong, Row, import_links
 from core.db import profiles
 from core.db.database import transaction
 from core.errors import SettingsInvalid
+from core.matching.duplicates import Finding, Merge
 from core.members import why_no_member_id
 from core.settings import Settings
 from settled.conflicts import OverruledEdit, overruled_edits
@@ -49,11 +50,11 @@ class Desk:
 
     def standings(self, *, undecided_only: bool) -> list[Standing]:
         with self._books() as tenant:
-            return contact_explaining.standings(tenant, undecided_only=undecided_only)
+            return explaining.standings(tenant, undecided_only=undecided_only)
 
     def explain(self, who: str) -> Explanation:
         with self._books() as tenant:
-            return contact_explaining.explain(tenant, who, self.settings)
+            return explaining.explain(tenant, who, self.settings)
 
     def conflicts(self, member_id: str | None) -> list[OverruledEdit]:
         with self._books() as tenant:
@@ -63,23 +64,21 @@ class Desk:
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant, transaction():
             member = _member_id(member_id)
-            count = contact_desk.link(
-                tenant, member, contact_id, person, now, self.settings
-            )
+            count = desk.link(tenant, member, contact_id, person, now, self.settings)
         log.warning("contact.linked", member_id=member_id, contact_id=contact_id)
         return count
 
     def unlink(self, member_id: str, because: str) -> int:
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant, transaction():
-            count = contact_desk.unlink(tenant, member_id, person, now, self.settings)
+            count = desk.unlink(tenant, member_id, person, now, self.settings)
         log.warning("contact.unlinked", member_id=member_id)
         return count
 
     def create(self, member_id: str, because: str) -> int:
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant, transaction():
-            count = contact_desk.create(tenant, member_id, person, now, self.settings)
+            count = desk.create(tenant, member_id, person, now, self.settings)
         log.warning("contact.to_be_created", member_id=member_id)
         return count
 
@@ -87,13 +86,13 @@ class Desk:
         """Args: progress: told how many members there are; gives what counts them."""
         with self._books() as tenant:
             _require_mirror(tenant)
-            count = progress(contact_auditing.count_members(tenant))
-            return contact_auditing.audit(tenant, self.settings, count)
+            count = progress(audit.count_members(tenant))
+            return audit.findings(tenant, self.settings, count)
 
     def merge_plan(self) -> list[Merge]:
         with self._books() as tenant:
             _require_mirror(tenant)
-            return contact_auditing.plan_merges(tenant, self.settings)
+            return audit.plan_merges(tenant, self.settings)
 
     def import_file(
         self,

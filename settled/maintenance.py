@@ -23,7 +23,7 @@ from core.money import cents
 from core.registry import Registry
 from core.settings import Settings
 from settled.stores import Stores
-from settled.tables import read_table
+from settled.tables import filled, read_table, text
 
 log = structlog.get_logger()
 
@@ -37,9 +37,6 @@ COLUMNS = (
     "tax_type",
     "description",
 )
-
-#: What a column of the books holds.
-LONGEST = 255
 
 #: Of messages that only wait for their turn; more in one list helps nobody.
 LISTED_AT_MOST = 100
@@ -192,13 +189,13 @@ def _price(
 ) -> tuple[str, Price]:
     readers: Mapping[str, Callable[[str], Any]] = {
         "workflow": lambda text: _one_of(text, workflows),
-        "sku": _filled,
+        "sku": filled,
         "effective_on": date.fromisoformat,
         "currency": _currency,
         "unit_amount": _amount,
-        "account_code": _filled,
-        "tax_type": _filled,
-        "description": _text,
+        "account_code": filled,
+        "tax_type": filled,
+        "description": text,
     }
     values = {}
     for column, read in readers.items():
@@ -221,22 +218,8 @@ def _cell(row: Mapping[Any, Any], column: str) -> str:
     return str(row[column]).strip()
 
 
-def _text(value: str) -> str:
-    if len(value) > LONGEST:
-        raise ValueError(f"longer than {LONGEST} characters")
-    if "\0" in value:
-        raise ValueError("contains a NUL character")
-    return value
-
-
-def _filled(value: str) -> str:
-    if not value:
-        raise ValueError("is empty")
-    return _text(value)
-
-
 def _currency(value: str) -> str:
-    if not re.fullmatch("[A-Z]{3}", _filled(value)):
+    if not re.fullmatch("[A-Z]{3}", filled(value)):
         raise ValueError(f"{value!r} is no currency code, such as ZAR")
     return value
 

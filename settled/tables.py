@@ -7,6 +7,9 @@ from typing import Any
 
 from core.errors import SettingsInvalid
 
+#: What a column of the books holds.
+LONGEST = 255
+
 #: The line in the file, and the values by column; what no column is left for is None's.
 Row = tuple[int, dict[Any, Any]]
 
@@ -26,3 +29,19 @@ def read_table(file: Path, needed: Collection[str]) -> list[Row]:
             return [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise SettingsInvalid(str(file), f"not CSV in UTF-8: {error}") from None
+
+
+def text(value: str) -> str:
+    """The value of a cell, if the books can keep it; else ValueError says why not."""
+    if len(value) > LONGEST:
+        raise ValueError(f"longer than {LONGEST} characters")
+    if "\0" in value:
+        raise ValueError("contains a NUL character")
+    return value
+
+
+def filled(value: str) -> str:
+    """As ``text``, and not empty."""
+    if not value:
+        raise ValueError("is empty")
+    return text(value)

@@ -21,7 +21,7 @@ import httpx
 import redis
 
 from core import mirror, reference_data
-from core.db import lanes, outbox, problems, writes
+from core.db import intents, lanes, outbox, problems
 from core.db.database import transaction
 from core.db.inbox import InboxState
 from core.db.invoices import by_number
@@ -492,7 +492,7 @@ class World:
 
     def has_unknown(self, kind: str) -> bool:
         """Whether a call of this kind has had no clear answer so far."""
-        return any(intent.kind == kind for intent in writes.unknown_intents())
+        return any(intent.kind == kind for intent in intents.unknown())
 
     def row(self, number: str) -> Invoice:
         """Our row of an invoice."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from peewee import EXCLUDED, SQL, IntegrityError
 
-from core.contact_matching import MirrorContact
 from core.db.models import Contact, MemberContact
 from core.db.proxy import proxy
 from core.db.statement import (
@@ -19,8 +18,9 @@ from core.db.statement import (
     statement,
 )
 from core.errors import VersionMoved
+from core.matching.contact import MirrorContact
+from core.matching.normalising import email_key, name_key, number_key
 from core.members import Member
-from core.normalising import email_key, name_key, number_key
 
 #: Values in one statement.
 _AT_ONCE = 500

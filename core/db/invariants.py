@@ -7,6 +7,7 @@ from typing import Any
 from peewee import fn
 
 from core.db import problems
+from core.db.intents import IntentState
 from core.db.invoices import InvoiceState
 from core.db.models import (
     Adoption,
@@ -20,7 +21,7 @@ from core.db.models import (
 )
 from core.db.outbox import entry_id
 from core.db.positions import GROUP
-from core.db.writes import IntentState, WriteState
+from core.db.writes import WriteState
 from core.facts import TOLD, Fact
 
 _, PAID = TOLD[Fact.PAID]

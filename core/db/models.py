@@ -320,8 +320,8 @@ class ForeignInvoice(Table):
 class Contact(Table):
     """The mirror: a contact as Xero last showed it, with its keys for matching.
 
-    The keys are those of ``core.normalising``. A migration that changes how they are
-    spelled has the mirror read anew, as the third one does.
+    The keys are those of ``core.matching.normalising``. A migration that changes how
+    they are spelled has the mirror read anew, as ``0004_contact_matching`` does.
     """
 
     tenant = CharField()

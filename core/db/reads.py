@@ -1,18 +1,24 @@
 """Which invoices Xero should be asked about, and the webhook events that said so."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from peewee import EXCLUDED, Case
-
 from core.db.models import InvoiceRead, WebhookEvent
+from core.db.read_queue import ReadQueue
 from core.db.statement import Slot, statement
 from core.messages import hash_of
 from core.webhook_events import WebhookEvent as Event
 
 #: The echo of an e-mail (SentToContact changes) needs a look, but no haste.
 EMAIL_ECHO_WITHIN = timedelta(minutes=5)
+
+_queue = ReadQueue(InvoiceRead, "xero_id", "confirms", "first_asked_at")
+
+due = _queue.due
+deferred = _queue.deferred
+next_due = _queue.next_due
+answered = _queue.answered
 
 
 def add_events(events: Iterable[Event], now: datetime) -> list[Event]:
@@ -53,44 +59,18 @@ def ask(
     event_at: datetime | None = None,
     confirms: bool = False,
 ) -> None:
-    """Read this invoice not before ``due_at``; asked for twice, it is read once."""
-    _ask.first(
-        tenant=tenant,
-        xero_id=xero_id,
-        due_at=due_at,
-        now=now,
-        event_at=event_at,
-        confirms=confirms,
-    )
+    """Read this invoice not before ``due_at``; asked for twice, it is read once.
 
-
-@statement
-def _ask(
-    tenant: Slot,
-    xero_id: Slot,
-    due_at: Slot,
-    now: Slot,
-    event_at: Slot,
-    confirms: Slot,
-) -> Any:
-    # One statement: between a look and a write the reads lane may take the row away.
-    new, old = EXCLUDED, InvoiceRead
-    is_later = old.event_at.is_null() | (new.event_at > old.event_at)
-    return InvoiceRead.insert(
+    An event that happened at ``event_at`` told of it, or none did. A read that is to
+    confirm what was seen (``confirms``) is not answered by an echo.
+    """
+    _queue.ask(
         tenant=tenant,
         xero_id=xero_id,
         event_at=event_at,
         confirms=confirms,
         due_at=due_at,
         first_asked_at=now,
-    ).on_conflict(
-        conflict_target=[old.tenant, old.xero_id],
-        update={
-            old.asked: old.asked + 1,
-            old.due_at: Case(None, [(new.due_at < old.due_at, new.due_at)], old.due_at),
-            old.event_at: Case(None, [(is_later, new.event_at)], old.event_at),
-            old.confirms: Case(None, [(new.confirms, True)], old.confirms),
-        },
     )
 
 
@@ -142,55 +122,6 @@ def _this(tenant: Slot, xero_id: Slot) -> Any:
     return (InvoiceRead.tenant == tenant) & (InvoiceRead.xero_id == xero_id)
 
 
-@statement
-def _due(tenant: Slot, now: Slot, limit: Slot) -> Any:
-    query = InvoiceRead.select().where(
-        (InvoiceRead.tenant == tenant) & (InvoiceRead.due_at <= now)
-    )
-    return query.order_by(InvoiceRead.due_at, InvoiceRead.id).limit(limit)
-
-
-def due(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
-    return _due.rows(tenant=tenant, now=now, limit=limit)
-
-
-@statement
-def _deferred(tenant: Slot, now: Slot, limit: Slot) -> Any:
-    query = InvoiceRead.select().where(
-        (InvoiceRead.tenant == tenant) & (InvoiceRead.due_at > now)
-    )
-    return query.order_by(InvoiceRead.due_at, InvoiceRead.id).limit(limit)
-
-
-def deferred(tenant: str, now: datetime, limit: int) -> list[InvoiceRead]:
-    """Reads that could wait and that ride along in a call that is made anyway."""
-    return _deferred.rows(tenant=tenant, now=now, limit=limit)
-
-
-@statement
-def _answered(read: Slot, asked: Slot) -> Any:
-    return InvoiceRead.delete().where(
-        (InvoiceRead.id == read) & (InvoiceRead.asked == asked)
-    )
-
-
-def answered(reads: Sequence[InvoiceRead]) -> None:
-    """Done with these, except where somebody has asked once more meanwhile."""
-    for read in sorted(reads, key=lambda read: read.xero_id):  # as they are asked
-        _answered.changed(read=read.id, asked=read.asked)
-
-
 def postpone(read: InvoiceRead, until: datetime) -> None:
     """Not before then, whoever asked."""
     InvoiceRead.update(due_at=until).where(InvoiceRead.id == read.id).execute()
-
-
-@statement
-def _next(tenant: Slot) -> Any:
-    rows = InvoiceRead.select().where(InvoiceRead.tenant == tenant)
-    return rows.order_by(InvoiceRead.due_at).limit(1)
-
-
-def next_due(tenant: str) -> datetime | None:
-    row = _next.first(tenant=tenant)
-    return row.due_at if row else None

@@ -1,28 +1,23 @@
-"""What is to be written to Xero, and the intents: calls stored before they are made."""
+"""What is to be written to Xero: each thing an element, due until a call claims it.
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+An element is known by tenant, kind (the name of its lane) and key: the member's id for
+a contact and its updates, the id of our invoice row for the rest.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 from core.db.models import Intent, Invoice, Write
 from core.db.proxy import proxy
 from core.db.statement import (
     Slot,
-    Statement,
-    by_field,
     for_each_count,
-    insert,
     insert_once,
     listed,
     statement,
 )
-from core.quota import CALL_LEASE_S
-
-#: A call ends within its timeouts; then its outcome is recorded within seconds.
-OPEN_AT_MOST = timedelta(seconds=CALL_LEASE_S + 60)
-
 
 #: Elements that share a call at most, until a call has been refused as a whole.
 BATCH_LIMIT = 50
@@ -35,11 +30,7 @@ class WriteState(StrEnum):
     REFUSED = "refused"
 
 
-class IntentState(StrEnum):
-    OPEN = "open"  # about to be sent, or on its way
-    UNKNOWN = "unknown"  # sent, or perhaps sent, without a clear answer
-    DONE = "done"  # every element has its outcome
-    RELEASED = "released"  # certainly never executed; its elements are due again
+# -- asking ----------------------------------------------------------------------------
 
 
 def add(
@@ -89,18 +80,6 @@ def add_locked(tenant: str, kind: str, key: str, due_at: datetime, data: Any) ->
     return row
 
 
-@statement
-def _lock(tenant: Slot, kind: Slot, key: Slot) -> Any:
-    query = Write.select().where(_of(tenant, kind) & (Write.key == key))
-    return query.for_update() if proxy.obj.for_update else query
-
-
-def lock(tenant: str, kind: str, key: str) -> Write | None:
-    """The element, if it was ever asked for; nobody changes it until the commit."""
-    row: Write | None = _lock.first(tenant=tenant, kind=kind, key=key)
-    return row
-
-
 def ask_anew(write: Write, at: datetime, data: Any) -> None:
     """Something else is to be written under this key: due, as if never tried."""
     Write.update(
@@ -112,6 +91,17 @@ def ask_anew(write: Write, at: datetime, data: Any) -> None:
         reason="",
         data=data,
     ).where(Write.id == write.id).execute()
+
+
+def ask_again(tenant: str, kind: str, key: str, at: datetime) -> bool:
+    """What Xero refused is due once more; False if it had not refused it."""
+    return bool(
+        Write.update(state=WriteState.DUE, intent=None, due_at=at, tries=0, reason="")
+        .where(
+            _of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.REFUSED)
+        )
+        .execute()
+    )
 
 
 def hold_back(tenant: str, kind: str, payer: str) -> None:
@@ -134,6 +124,104 @@ def _due_of(tenant: str, kind: str, payer: str) -> Any:
     )
 
 
+# -- taking back -----------------------------------------------------------------------
+
+
+def cancel(tenant: str, kind: str, key: str) -> bool:
+    """Take back what has not been claimed; False if it is on its way or done."""
+    return bool(
+        Write.delete()
+        .where(_of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.DUE))
+        .execute()
+    )
+
+
+def drop(tenant: str, kind: str, key: str) -> bool:
+    """Forget what was asked for, or refused; False if it is on its way or done."""
+    gone = (WriteState.DUE, WriteState.REFUSED)
+    return bool(
+        Write.delete()
+        .where(_of(tenant, kind) & (Write.key == key) & Write.state.in_(gone))
+        .execute()
+    )
+
+
+def forget(tenant: str, kind: str, key: str) -> None:
+    """As if it had never been asked for; for what was overtaken by a restore."""
+    Write.delete().where(_of(tenant, kind) & (Write.key == key)).execute()
+
+
+# -- what stands there -----------------------------------------------------------------
+
+
+@statement
+def _lock(tenant: Slot, kind: Slot, key: Slot) -> Any:
+    query = Write.select().where(_of(tenant, kind) & (Write.key == key))
+    return query.for_update() if proxy.obj.for_update else query
+
+
+def lock(tenant: str, kind: str, key: str) -> Write | None:
+    """The element, if it was ever asked for; nobody changes it until the commit."""
+    row: Write | None = _lock.first(tenant=tenant, kind=kind, key=key)
+    return row
+
+
+@statement
+def _find(tenant: Slot, kind: Slot, key: Slot) -> Any:
+    return Write.select().where(_of(tenant, kind) & (Write.key == key))
+
+
+def pending(tenant: str, kind: str, key: str) -> Write | None:
+    """What was asked for under this key and is not done, refused or not."""
+    row: Write | None = _find.first(tenant=tenant, kind=kind, key=key)
+    return None if row is None or row.state == WriteState.DONE else row
+
+
+def is_claimed(tenant: str, kind: str, key: str) -> bool:
+    """Whether a call for this is on its way, or its outcome not recorded yet."""
+    return _state_of(tenant, kind, key) == WriteState.CLAIMED
+
+
+def stands(tenant: str, kind: str, key: str) -> bool:
+    """Whether this was asked for and Xero has not refused it."""
+    return _state_of(tenant, kind, key) not in (None, WriteState.REFUSED)
+
+
+def is_refused(tenant: str, kind: str, key: str) -> bool:
+    """Whether Xero has refused this, and nobody has asked anew."""
+    return _state_of(tenant, kind, key) == WriteState.REFUSED
+
+
+def _state_of(tenant: str, kind: str, key: str) -> str | None:
+    """None: it was never asked for, or was taken back."""
+    row = _find.first(tenant=tenant, kind=kind, key=key)
+    return None if row is None else str(row.state)
+
+
+def all_pending(tenant: str, kind: str) -> dict[str, str]:
+    """What was asked for and is not done: the state of each key."""
+    rows = Write.select(Write.key, Write.state).where(
+        _of(tenant, kind) & (Write.state != WriteState.DONE)
+    )
+    return {row.key: row.state for row in rows}
+
+
+@statement
+def _pending(tenant: Slot, kind: Slot) -> Any:
+    return (
+        Write.select()
+        .where(
+            _of(tenant, kind) & Write.state.in_([WriteState.DUE, WriteState.CLAIMED])
+        )
+        .limit(1)
+    )
+
+
+def is_pending(tenant: str, kind: str) -> bool:
+    """Whether any element is due or on its way."""
+    return _pending.first(tenant=tenant, kind=kind) is not None
+
+
 @statement
 def _claimed(tenant: Slot, kind: Slot) -> Any:
     return (
@@ -146,6 +234,9 @@ def _claimed(tenant: Slot, kind: Slot) -> Any:
 def is_any_claimed(tenant: str, *kinds: str) -> bool:
     """Whether a call of one of these kinds is on its way, or not recorded yet."""
     return any(_claimed.first(tenant=tenant, kind=kind) for kind in kinds)
+
+
+# -- what is due -----------------------------------------------------------------------
 
 
 @statement
@@ -178,29 +269,13 @@ def count_due(tenant: str, kind: str, now: datetime, most: int) -> int:
     return len(_due.rows(tenant=tenant, kind=kind, now=now, limit=most))
 
 
-@statement
-def _pending(tenant: Slot, kind: Slot) -> Any:
-    return (
-        Write.select()
-        .where(
-            _of(tenant, kind) & Write.state.in_([WriteState.DUE, WriteState.CLAIMED])
-        )
-        .limit(1)
-    )
-
-
-def is_pending(tenant: str, kind: str) -> bool:
-    """Whether any element is due or on its way."""
-    return _pending.first(tenant=tenant, kind=kind) is not None
-
-
 def oldest_due(tenant: str, kind: str, now: datetime) -> datetime | None:
     row = next(iter(_due.rows(tenant=tenant, kind=kind, now=now, limit=1)), None)
     return row.due_at if row else None
 
 
 @statement
-def _next_element(tenant: Slot, kind: Slot) -> Any:
+def _next(tenant: Slot, kind: Slot) -> Any:
     return (
         Write.select()
         .where(
@@ -213,26 +288,13 @@ def _next_element(tenant: Slot, kind: Slot) -> Any:
     )
 
 
-@statement
-def _next_unknown(tenant: Slot, kind: Slot) -> Any:
-    return (
-        Intent.select()
-        .where(
-            (Intent.tenant == tenant)
-            & (Intent.kind == kind)
-            & (Intent.state == IntentState.UNKNOWN)
-        )
-        .order_by(Intent.due_at)
-        .limit(1)
-    )
-
-
 def next_due(tenant: str, kind: str) -> datetime | None:
-    """When the next element or unknown intent of this kind is due."""
-    element = _next_element.first(tenant=tenant, kind=kind)
-    intent = _next_unknown.first(tenant=tenant, kind=kind)
-    moments = [row.due_at for row in (element, intent) if row is not None]
-    return min(moments) if moments else None
+    """When the next element is due; None: none is, or they are held back."""
+    row = _next.first(tenant=tenant, kind=kind)
+    return row.due_at if row else None
+
+
+# -- claiming --------------------------------------------------------------------------
 
 
 @for_each_count
@@ -273,11 +335,6 @@ def claim(elements: Sequence[Write], intent: Intent) -> None:
         _claim(len(ids)).changed(**listed(ids), intent=intent.id)
 
 
-def open_intent(**values: Any) -> Intent:
-    row: Intent = insert(Intent, state=IntentState.OPEN, **values)
-    return row
-
-
 @statement
 def _elements(intent: Slot) -> Any:
     return (
@@ -292,89 +349,6 @@ def elements(intent: Intent) -> list[Write]:
     for row in rows:
         row.intent = intent
     return rows
-
-
-@statement
-def _hold(intent: Slot, holder: Slot, sent_at: Slot) -> Any:
-    return Intent.update(sent_at=sent_at, tries=Intent.tries + 1).where(
-        (Intent.id == intent)
-        & (Intent.state == IntentState.OPEN)
-        & (Intent.holder == holder)
-    )
-
-
-def hold(intent: Intent, holder: str, now: datetime) -> bool:
-    """Still ours, and about to be sent: note the moment of the first sending."""
-    sent_at = intent.sent_at or now
-    return _hold.changed(intent=intent.id, holder=holder, sent_at=sent_at) > 0
-
-
-def move_intent(intent: Intent, holder: str, to: IntentState, **values: Any) -> bool:
-    """Change the intent's state, on condition that it is still ours."""
-    stored = {f"to_{name}": v for name, v in by_field(Intent, values).items()}
-    moved = _move_of(tuple(values)).changed(
-        row=intent.id, holder=holder, to=to, **stored
-    )
-    return moved > 0
-
-
-@cache
-def _move_of(columns: tuple[str, ...]) -> Statement:
-    def build(row: Slot, holder: Slot, to: Slot, **values: Slot) -> Any:
-        named = {name: values[f"to_{name}"] for name in columns}
-        return Intent.update(state=to, **named).where(
-            (Intent.id == row)
-            & (Intent.holder == holder)
-            & Intent.state.in_([IntentState.OPEN, IntentState.UNKNOWN])
-        )
-
-    return Statement(build, ["row", "holder", "to", *(f"to_{c}" for c in columns)])
-
-
-def take_unknown(tenant: str, kind: str, holder: str, now: datetime) -> Intent | None:
-    """The next unknown intent that is due, now ours."""
-    row: Intent | None = _next_unknown.first(tenant=tenant, kind=kind)
-    if row is None or row.due_at > now:
-        return None
-    taken = (
-        Intent.update(holder=holder)
-        .where(
-            (Intent.id == row.id)
-            & (Intent.holder == row.holder)
-            & (Intent.state == IntentState.UNKNOWN)
-        )
-        .execute()
-    )
-    if not taken:
-        return None
-    row.holder = holder
-    return row
-
-
-@statement
-def _open() -> Any:
-    return Intent.select().where(Intent.state == IntentState.OPEN)
-
-
-def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
-    """Open intents that nobody is sending become unknown.
-
-    Their process no longer lives, or they are open for longer than a call may last.
-
-    Returns:
-        Tenant and kind of each, for their lanes to be woken.
-    """
-    names = set(alive)
-    lost = [
-        row
-        for row in _open.rows()
-        if row.holder.split("/")[0] not in names or row.held_at < now - OPEN_AT_MOST
-    ]
-    for row in lost:
-        Intent.update(
-            state=IntentState.UNKNOWN, due_at=now, reason="its process ended"
-        ).where((Intent.id == row.id) & (Intent.state == IntentState.OPEN)).execute()
-    return [(row.tenant, row.kind) for row in lost]
 
 
 def numbers_of(elements: Sequence[Write]) -> dict[int, str]:
@@ -399,6 +373,9 @@ def _invoices(ids: list[Slot]) -> Any:
     return Invoice.select(*columns).where(Invoice.id.in_(ids))
 
 
+# -- outcomes --------------------------------------------------------------------------
+
+
 @statement
 def _finish(write: Slot, state: Slot, reason: Slot) -> Any:
     return Write.update(state=state, reason=reason, due_at=None).where(
@@ -421,11 +398,6 @@ def _due_again(write: Slot, due_at: Slot, failures: Slot, data: Slot) -> Any:
     ).where(Write.id == write)
 
 
-def keep(write: Write, data: Any) -> None:
-    """What is to be remembered of it, whatever its state."""
-    Write.update(data=data).where(Write.id == write.id).execute()
-
-
 def due_again(
     write: Write,
     at: datetime,
@@ -442,54 +414,9 @@ def due_again(
     )
 
 
-def pending(tenant: str, kind: str, key: str) -> Write | None:
-    """What was asked for under this key and is not done, refused or not."""
-    row: Write | None = _find.first(tenant=tenant, kind=kind, key=key)
-    return None if row is None or row.state == WriteState.DONE else row
-
-
-def end_empty_intents(tenant: str) -> None:
-    """Calls of which nothing is left that has no outcome."""
-    claimed = Write.select(Write.intent).where(Write.state == WriteState.CLAIMED)
-    Intent.update(state=IntentState.DONE, reason="recovered").where(
-        (Intent.tenant == tenant)
-        & Intent.state.in_([IntentState.OPEN, IntentState.UNKNOWN])
-        & Intent.id.not_in(claimed)
-    ).execute()
-
-
-@statement
-def _find(tenant: Slot, kind: Slot, key: Slot) -> Any:
-    return Write.select().where(_of(tenant, kind) & (Write.key == key))
-
-
-def is_claimed(tenant: str, kind: str, key: str) -> bool:
-    """Whether a call for this is on its way, or its outcome not recorded yet."""
-    row = _find.first(tenant=tenant, kind=kind, key=key)
-    return row is not None and row.state == WriteState.CLAIMED
-
-
-def stands(tenant: str, kind: str, key: str) -> bool:
-    """Whether this was asked for and Xero has not refused it."""
-    row = _find.first(tenant=tenant, kind=kind, key=key)
-    return row is not None and row.state != WriteState.REFUSED
-
-
-def is_refused(tenant: str, kind: str, key: str) -> bool:
-    """Whether Xero has refused this, and nobody has asked anew."""
-    row = _find.first(tenant=tenant, kind=kind, key=key)
-    return row is not None and row.state == WriteState.REFUSED
-
-
-def ask_again(tenant: str, kind: str, key: str, at: datetime) -> bool:
-    """What Xero refused is due once more; False if it had not refused it."""
-    return bool(
-        Write.update(state=WriteState.DUE, intent=None, due_at=at, tries=0, reason="")
-        .where(
-            _of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.REFUSED)
-        )
-        .execute()
-    )
+def keep(write: Write, data: Any) -> None:
+    """What is to be remembered of it, whatever its state."""
+    Write.update(data=data).where(Write.id == write.id).execute()
 
 
 @statement
@@ -501,42 +428,6 @@ def limit_batch(write: Write, limit: int) -> None:
     """At most so many together the next time."""
     _limit_batch.changed(write=write.id, limit=limit)
     write.batch_limit = limit
-
-
-def cancel(tenant: str, kind: str, key: str) -> bool:
-    """Take back what has not been claimed; False if it is on its way or done."""
-    return bool(
-        Write.delete()
-        .where(_of(tenant, kind) & (Write.key == key) & (Write.state == WriteState.DUE))
-        .execute()
-    )
-
-
-def drop(tenant: str, kind: str, key: str) -> bool:
-    """Forget what was asked for, or refused; False if it is on its way or done."""
-    gone = (WriteState.DUE, WriteState.REFUSED)
-    return bool(
-        Write.delete()
-        .where(_of(tenant, kind) & (Write.key == key) & Write.state.in_(gone))
-        .execute()
-    )
-
-
-def all_pending(tenant: str, kind: str) -> dict[str, str]:
-    """What was asked for and is not done: the state of each key."""
-    rows = Write.select(Write.key, Write.state).where(
-        _of(tenant, kind) & (Write.state != WriteState.DONE)
-    )
-    return {row.key: row.state for row in rows}
-
-
-def forget(tenant: str, kind: str, key: str) -> None:
-    """As if it had never been asked for; for what was overtaken by a restore."""
-    Write.delete().where(_of(tenant, kind) & (Write.key == key)).execute()
-
-
-def unknown_intents() -> list[Intent]:
-    return list(Intent.select().where(Intent.state == IntentState.UNKNOWN))
 
 
 def _of(tenant: str | Slot, kind: str | Slot) -> Any:

@@ -27,6 +27,8 @@ VIOLATIONS = {
     "peewee": {"core.culprit_4": "peewee", "bus.culprit_2": "playhouse.migrations"},
     "starlette": {"core.culprit_5": "starlette.routing", "bus.culprit_3": "uvicorn"},
     "core-layers": {"core.money": "core.db.models", "core.db.reads": "core.settling"},
+    "contacts-layers": {"core.contacts.waiting": "core.contacts.deciding"},
+    "matching-layers": {"core.matching.names": "core.matching.match"},
     "redis": {"core.culprit_6": "redis", "settled.culprit": "dramatiq"},
 }
 

@@ -10,6 +10,7 @@ import pytest
 from core.db import (
     adoptions,
     inbox,
+    intents,
     invoices,
     lanes,
     outbox,
@@ -17,9 +18,9 @@ from core.db import (
     reference,
     writes,
 )
+from core.db.intents import IntentState
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice
-from core.db.writes import IntentState
 from core.facts import XeroPayment
 from core.invariants import Invariants
 from core.metrics import Metrics
@@ -203,7 +204,7 @@ def test_what_redis_has_not_is_unsent_and_what_nobody_confirmed_unacknowledged(
 
 def test_an_unknown_intent_has_an_age(values: Values) -> None:
     lost = intent()
-    writes.move_intent(lost, lost.holder, IntentState.UNKNOWN, due_at=NOW)
+    intents.move(lost, lost.holder, IntentState.UNKNOWN, due_at=NOW)
     assert values() == {"intents_unknown": 1, "intents_unknown_oldest_seconds": 60}
 
 
@@ -219,7 +220,7 @@ def test_an_element_is_stranded_when_its_call_ended_without_it(
     call = intent(kind="emails")
     writes.claim(writes.due("main", LaneName.EMAILS, NOW, 1), call)
     if state is not IntentState.OPEN:
-        writes.move_intent(call, call.holder, state)
+        intents.move(call, call.holder, state)
     assert values() == ({"writes_stranded": stranded} if stranded else {})
 
 

@@ -5,8 +5,9 @@ from enum import StrEnum
 import pytest
 
 from core.db.inbox import InboxState
+from core.db.intents import IntentState
 from core.db.invoices import InvoiceState
-from core.db.writes import IntentState, WriteState
+from core.db.writes import WriteState
 from core.waking import LaneName
 from settled import cli
 from tests.docs.pages import ROOT, bare, headings, page, rows, section

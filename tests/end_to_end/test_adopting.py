@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from core.contact_matching import MatchRule
 from core.db import invoices
 from core.db.database import transaction
 from core.db.models import Adoption, MemberContact, NumberCounter
+from core.matching.verdict import MatchRule
 from core.money import plain
 from tests.end_to_end.adoption import (
     TOTAL,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core import contact_desk
-from core.contact_desk import NotDecided, Person
+from core.contacts import desk
+from core.contacts.desk import NotDecided, Person
 from core.db.database import transaction
 from tests.end_to_end.test_contacts import NOTICED, add, contact, invoiced_on, rule_for
 from tests.messages import Data, member, member_updated, renewal_due
@@ -14,21 +14,21 @@ FINANCE = Person("finance", "I know them")
 
 def link(world: World, who: Data, contact_id: str) -> int:
     with transaction():
-        return contact_desk.link(
+        return desk.link(
             "main", who["id"], contact_id, FINANCE, world.clock.now(), world.settings
         )
 
 
 def unlink(world: World, who: Data) -> int:
     with transaction():
-        return contact_desk.unlink(
+        return desk.unlink(
             "main", who["id"], FINANCE, world.clock.now(), world.settings
         )
 
 
 def create(world: World, who: Data) -> int:
     with transaction():
-        return contact_desk.create(
+        return desk.create(
             "main", who["id"], FINANCE, world.clock.now(), world.settings
         )
 

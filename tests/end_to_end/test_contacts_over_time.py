@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from core import contacts
+from core.contacts import deciding
+from core.contacts.resolution import Known
 from core.db import contact_decisions, positions, problems, profiles
 from core.db import contacts as mirror
 from core.db.contact_decisions import Decision
@@ -400,8 +401,8 @@ def test_whoever_decides_on_a_merged_contact_follows_it(world: World) -> None:
     with transaction():
         away = replace(merged, status="ARCHIVED", merged_to=second)
         mirror.put("main", [away])
-        found = contacts.resolve("main", payer, policy, world.clock.now())
-    assert found == contacts.Known(second)
+        found = deciding.resolve("main", payer, policy, world.clock.now())
+    assert found == Known(second)
     assert mirror.link_of("main", who["id"]) == second
     world.wait(lambda: changes(world, who) != [], "it is told")
     assert ("contact_id", first, second, "merged") in changes(world, who)

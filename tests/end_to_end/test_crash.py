@@ -11,8 +11,8 @@ import pytest
 from core.calls import Slot, XeroAnswer, XeroRequest
 from core.db import lanes, processes, recovery
 from core.db.database import transaction
+from core.db.intents import IntentState
 from core.db.models import Intent
-from core.db.writes import IntentState
 from core.errors import XeroWait
 from core.quota import Purpose
 from core.waking import LaneName

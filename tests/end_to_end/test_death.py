@@ -5,8 +5,8 @@ from datetime import datetime
 from bus.quota import RedisQuotaCounter
 from core.db import lanes, processes, reference
 from core.db.database import transaction
+from core.db.intents import IntentState
 from core.db.models import Intent, Lane, Process
-from core.db.writes import IntentState
 from core.quota import Admitted, Limits, Purpose, QuotaPolicy, Wait
 from core.waking import LaneName
 from tests.core.db.rows import intent

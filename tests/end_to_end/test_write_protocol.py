@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from core.db.intents import IntentState
 from core.db.models import Intent, Lane, Write
-from core.db.writes import IntentState, WriteState
+from core.db.writes import WriteState
 from core.writing import KEY_IS_OVER_AFTER, RESEND_AFTER
 from tests.messages import TOTAL, cancelled, member, renewal_due
 from tests.world import World

@@ -51,7 +51,8 @@ from core.sweeping import SweepLane
 from core.void_writes import VoidInvoices
 from core.waking import LaneName
 from core.workflow_settings import WorkflowTables
-from core.writing import WriteKind, WriteLane
+from core.write_kind import WriteKind
+from core.writing import WriteLane
 from core.xero.door import XeroDoor
 from core.xero.oauth import XeroOAuth
 from core.xero.sealing import Seal

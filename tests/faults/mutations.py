@@ -26,7 +26,7 @@ from core import (
 from core.accepting import Entry
 from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
-from core.db import inbox, outbox, reads, writes
+from core.db import inbox, intents, outbox, reads, writes
 from core.db.database import transaction
 from core.db.inbox import InboxState
 from core.db.writes import WriteState
@@ -34,7 +34,8 @@ from core.email_writes import EmailInvoices
 from core.errors import XeroUnreachable
 from core.invoice_writes import RaiseInvoices
 from core.reading import ReadsLane
-from core.writing import ABSENT, Outcome, WriteLane
+from core.write_kind import ABSENT, Outcome
+from core.writing import WriteLane
 from core.xero import door
 from core.xero_json import contact as parse_contact
 from core.xero_json import invoice as parse_invoice
@@ -297,7 +298,7 @@ MUTATIONS = (
     ),
     Mutation(
         "nobody looks after the intents of the dead",
-        [(writes, "orphan", lambda *_: [])],
+        [(intents, "orphan", lambda *_: [])],
         ("invoices/one/write.1.crash_after",),
     ),
     Mutation(

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core import contacts as deciding
-from core.contact_matching import MirrorContact
-from core.contacts import Creating, Known, Undecided
+from core.contacts import deciding
+from core.contacts.resolution import Creating, Known, Undecided
 from core.db import contacts
 from core.db.database import close_books, migrate, open_books, transaction
+from core.matching.contact import MirrorContact
 from core.members import Member
 from core.settings import TenantSettings
 from sandbox.platform.people import people

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from core import contacts as deciding
 from core.clock import SystemClock
-from core.contact_matching import MirrorContact
+from core.contacts import deciding, waiting
+from core.contacts.resolution import Creating, Known, Undecided
 from core.db import contacts, invoices, problems, reference, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
+from core.matching.contact import MirrorContact
 from core.members import Member
 from core.mirror import LOADED
 from core.settings import Settings, TenantSettings
@@ -64,11 +65,11 @@ def invoiced(member: Member = ZOE, reference: str = "membership:renewal-1") -> i
             state=InvoiceState.WAITING,
         )
         match deciding.resolve("main", member, TenantSettings(), NOW):
-            case deciding.Known(contact_id):
-                deciding.make_ready(invoice, contact_id, NOW)
-            case deciding.Undecided(cause, reason):
-                deciding.hold(invoice, cause, reason, NOW)
-            case deciding.Creating():
+            case Known(contact_id):
+                waiting.make_ready(invoice, contact_id, NOW)
+            case Undecided(cause, reason):
+                waiting.hold(invoice, cause, reason, NOW)
+            case Creating():
                 pass
         found: int = invoice.id
         return found

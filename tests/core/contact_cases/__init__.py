@@ -11,17 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.contact_matching import (
-    RULES,
-    Ambiguous,
-    Circumstances,
-    Match,
-    Matched,
-    MatchRule,
-    MirrorContact,
-    Rule,
-    match,
-)
+from core.matching.contact import MirrorContact
+from core.matching.match import match
+from core.matching.rules import RULES, Rule
+from core.matching.verdict import Ambiguous, Circumstances, Match, Matched, MatchRule
 from core.members import Member
 
 FILE = Path(__file__).parent / "cases.jsonl"

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from core.db import invoices
+from core.db import intents, invoices
 from core.db.invoices import InvoiceState
 from core.db.models import Intent, Invoice
-from core.db.writes import open_intent
 from core.messages import Envelope, OutboundMessage
 
 NOW = datetime(2026, 11, 20, 8, 0, 0, 123456, tzinfo=UTC)
@@ -44,7 +43,7 @@ def intent(**changed: Any) -> Intent:
         "created_at": NOW,
         "held_at": NOW,
     }
-    return open_intent(**{**values, **changed})
+    return intents.add(**{**values, **changed})
 
 
 def envelope(message_id: str = "m-1", **changed: Any) -> Envelope:

@@ -7,16 +7,17 @@ from functools import partial
 
 import pytest
 
-from core import contact_desk, contacts
-from core.contact_desk import NotDecided, Person
-from core.contact_import import Row, import_links
-from core.contact_matching import MirrorContact
-from core.db import contacts as mirror
-from core.db import invoices, problems, writes
+from core.contacts import creating, deciding, deciding_anew, desk, waiting
+from core.contacts.desk import NotDecided, Person
+from core.contacts.evidence import cause_of
+from core.contacts.importing import Row, import_links
+from core.contacts.resolution import Known, Undecided
+from core.db import contacts, invoices, problems, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice, Write
 from core.db.writes import WriteState
+from core.matching.contact import MirrorContact
 from core.members import Member
 from core.settings import Settings
 from core.waking import LaneName
@@ -44,14 +45,14 @@ def a_message_of(member: Member) -> None:
         payer=member.model_dump(mode="json"),
         state=InvoiceState.WAITING,
     )
-    resolution = contacts.resolve("main", member, POLICY, NOW)
+    resolution = deciding.resolve("main", member, POLICY, NOW)
     match resolution:
-        case contacts.Known(contact_id, others_wait):
-            contacts.make_ready(row, contact_id, NOW)
+        case Known(contact_id, others_wait):
+            waiting.make_ready(row, contact_id, NOW)
             if others_wait:
-                contacts.go_on("main", member.id, resolution, NOW)
-        case contacts.Undecided(cause, reason):
-            contacts.hold(row, cause, reason, NOW)
+                waiting.go_on("main", member.id, resolution, NOW)
+        case Undecided(cause, reason):
+            waiting.hold(row, cause, reason, NOW)
 
 
 class Playing:
@@ -89,7 +90,7 @@ class Playing:
         pick = self.chance.choice
         contact_id = pick(CONTACT_IDS)
         merged = pick((None, None, None, *CONTACT_IDS))
-        mirror.put(
+        contacts.put(
             "main",
             [
                 MirrorContact(
@@ -108,7 +109,7 @@ class Playing:
         )
 
     def the_mirror_is_read(self) -> None:
-        contacts.release_decided("main", POLICY, NOW)
+        deciding_anew.release_decided("main", POLICY, NOW)
 
     def xero_creates(self) -> None:
         for row in Write.select().where(
@@ -127,7 +128,7 @@ class Playing:
                 updated_at=NOW,
             )
             writes.finish(row, WriteState.DONE)
-            contacts.created("main", member, made, NOW)
+            creating.created("main", member, made, NOW)
 
     def invoices_are_raised(self) -> None:
         for row in Invoice.select().where(Invoice.state == InvoiceState.READY):
@@ -136,24 +137,16 @@ class Playing:
     def a_person_links(self) -> None:
         contact_id = self.chance.choice(CONTACT_IDS)
         self._try(
-            lambda: contact_desk.link(
+            lambda: desk.link(
                 "main", self.member().id, contact_id, FINANCE, NOW, SETTINGS
             )
         )
 
     def a_person_unlinks(self) -> None:
-        self._try(
-            lambda: contact_desk.unlink(
-                "main", self.member().id, FINANCE, NOW, SETTINGS
-            )
-        )
+        self._try(lambda: desk.unlink("main", self.member().id, FINANCE, NOW, SETTINGS))
 
     def a_person_wants_another(self) -> None:
-        self._try(
-            lambda: contact_desk.create(
-                "main", self.member().id, FINANCE, NOW, SETTINGS
-            )
-        )
+        self._try(lambda: desk.create("main", self.member().id, FINANCE, NOW, SETTINGS))
 
     def _try(self, decide: Callable[[], int]) -> None:
         with suppress(NotDecided):  # then nothing was changed
@@ -161,18 +154,18 @@ class Playing:
 
 
 def check() -> None:
-    links = {row.member_id: row.contact_id for row in mirror.links("main")}
+    links = {row.member_id: row.contact_id for row in contacts.links("main")}
     assert len(set(links.values())) == len(links)
-    creating = writes.all_pending("main", LaneName.CONTACTS)
+    to_create = writes.all_pending("main", LaneName.CONTACTS)
     asked = {problem.cause for problem in problems.open_problems()}
     for row in Invoice.select():
         member = row.payer_member_id
         if row.state == InvoiceState.READY:
             assert row.contact_id == links[member]
         if row.state == InvoiceState.WAITING:
-            assert member in creating, "it waits for what nobody creates"
+            assert member in to_create, "it waits for what nobody creates"
         if row.state == InvoiceState.HELD:
-            assert contacts.cause_of("main", member) in asked, "nobody was asked"
+            assert cause_of("main", member) in asked, "nobody was asked"
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -197,8 +190,8 @@ def test_in_whatever_order_messages_come_each_gets_the_same_contact(
     for turn in range(len(some)):
         with transaction():
             for each in some:
-                mirror.unlink("main", each.id)
-            mirror.put(
+                contacts.unlink("main", each.id)
+            contacts.put(
                 "main",
                 [
                     contact("c-1", "Botha, Jan", some[0].email),
@@ -207,9 +200,9 @@ def test_in_whatever_order_messages_come_each_gets_the_same_contact(
                 ],
             )
             for member in (*some[turn:], *some[:turn]):
-                contacts.resolve("main", member, POLICY, NOW)
+                deciding.resolve("main", member, POLICY, NOW)
         ends.add(
-            tuple(sorted((r.member_id, r.contact_id) for r in mirror.links("main")))
+            tuple(sorted((r.member_id, r.contact_id) for r in contacts.links("main")))
         )
     assert ends == {(("100001", "c-1"), ("100003", "c-2"), ("100004", "c-3"))}
 
@@ -224,7 +217,7 @@ def ask(member: Member) -> None:
 
 def decide(member: Member) -> None:
     with transaction():
-        contact_desk.link("main", member.id, "c-1", FINANCE, NOW, SETTINGS)
+        desk.link("main", member.id, "c-1", FINANCE, NOW, SETTINGS)
 
 
 @pytest.mark.parametrize("turn", range(6))
@@ -234,7 +227,7 @@ def test_a_message_and_a_decision_at_once_leave_nothing_behind(
     """Whoever comes second sees what the first has done."""
     member = Member(id=f"20{turn}", name="Jan Botha", email="botha@example.org")
     with transaction():
-        mirror.put(
+        contacts.put(
             "main",
             [contact(each, "Jan Botha", member.email) for each in ("c-1", "c-2")],
         )
@@ -250,12 +243,12 @@ def test_an_unlinking_and_a_message_at_once_agree(books: None, turn: int) -> Non
     """No invoice leaves on a contact of which somebody has just said that it is not."""
     member = Member(id=f"30{turn}", name="Jan Botha", email="botha@example.org")
     with transaction():
-        mirror.put("main", [contact("c-1", "Jan Botha", member.email)])
-        contact_desk.link("main", member.id, "c-1", FINANCE, NOW, SETTINGS)
+        contacts.put("main", [contact("c-1", "Jan Botha", member.email)])
+        desk.link("main", member.id, "c-1", FINANCE, NOW, SETTINGS)
 
     def untie() -> None:
         with suppress(NotDecided), transaction():
-            contact_desk.unlink("main", member.id, FINANCE, NOW, SETTINGS)
+            desk.unlink("main", member.id, FINANCE, NOW, SETTINGS)
 
     works: list[Callable[[], None]] = [
         partial(ask, member),
@@ -264,7 +257,7 @@ def test_an_unlinking_and_a_message_at_once_agree(books: None, turn: int) -> Non
     ]
     together(3, lambda n: works[n]())
     check()
-    linked_to = mirror.link_of("main", member.id)
+    linked_to = contacts.link_of("main", member.id)
     states = {(row.state, row.contact_id) for row in Invoice.select()}
     assert states == ({("ready", "c-1")} if linked_to else {("waiting", None)})
 
@@ -276,7 +269,7 @@ def test_an_import_and_messages_at_once_agree(books: None, turn: int) -> None:
         for n in range(6)
     ]
     with transaction():
-        mirror.put("main", [contact(f"c-{n}", f"Nel {n}", "") for n in range(6)])
+        contacts.put("main", [contact(f"c-{n}", f"Nel {n}", "") for n in range(6)])
 
     def take_over() -> None:
         lines = [Row(n, each.id, f"c-{n}") for n, each in enumerate(some)]

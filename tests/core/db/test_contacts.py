@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import pytest
 from peewee import PostgresqlDatabase
 
-from core.contact_matching import MirrorContact
 from core.db import contact_decisions, contacts
 from core.db.contact_decisions import Decision
 from core.db.database import close_books, open_books, transaction
 from core.db.models import ContactDecision, MemberContact
 from core.db.proxy import proxy
 from core.errors import VersionMoved
+from core.matching.contact import MirrorContact
 from core.members import Member
 from tests.core.db.crowd import together
 from tests.core.db.rows import NOW

@@ -1,14 +1,11 @@
-"""What is written to Xero: asked for once, claimed once, its intent held by one."""
+"""What is written to Xero: asked for once, claimed once."""
 
 from datetime import timedelta
 
-import pytest
-from peewee import IntegrityError
-
 from core.db import writes
 from core.db.database import transaction
-from core.db.models import Intent, Write
-from core.db.writes import OPEN_AT_MOST, IntentState, WriteState
+from core.db.models import Write
+from core.db.writes import WriteState
 from tests.core.db.crowd import together
 from tests.core.db.rows import NOW, intent, invoice
 
@@ -191,90 +188,3 @@ def test_an_element_names_its_invoice(books: None) -> None:
     elements = writes.due(*KIND, NOW, 50)
     assert list(writes.numbers_of(elements).values()) == ["MEM-2026-000001"]
     assert list(writes.xero_ids_of(elements).values()) == ["x-1"]
-
-
-# -- intents ---------------------------------------------------------------------------
-
-
-def test_no_two_intents_have_one_idempotency_key(books: None) -> None:
-    intent(idempotency_key="k")
-    with pytest.raises(IntegrityError), transaction():
-        intent(idempotency_key="k")
-
-
-def test_an_intent_keeps_the_very_bytes(books: None) -> None:
-    body = bytes(range(256))
-    opened = intent(body=body)
-    assert bytes(Intent.get_by_id(opened.id).body) == body
-
-
-def test_only_its_holder_sends_an_intent(books: None) -> None:
-    opened = intent(holder="here/1")
-    assert not writes.hold(opened, "there/2", NOW)
-    assert writes.hold(opened, "here/1", NOW)
-    held = Intent.get_by_id(opened.id)
-    assert (held.sent_at, held.tries) == (NOW, 1)
-    assert writes.hold(held, "here/1", NOW + seconds(60))
-    held = Intent.get_by_id(opened.id)
-    assert (held.sent_at, held.tries) == (NOW, 2)
-
-
-def test_an_intent_that_became_unknown_meanwhile_is_not_sent(books: None) -> None:
-    opened = intent(holder="here/1")
-    writes.orphan([], NOW)
-    assert not writes.hold(opened, "here/1", NOW)
-
-
-def test_only_its_holder_records_an_outcome_and_only_once(books: None) -> None:
-    opened = intent(holder="here/1")
-    assert not writes.move_intent(opened, "there/2", IntentState.DONE)
-    assert writes.move_intent(opened, "here/1", IntentState.DONE)
-    assert not writes.move_intent(opened, "here/1", IntentState.UNKNOWN)
-
-
-def test_the_intents_of_the_dead_become_unknown(books: None) -> None:
-    intent(holder="here/1")
-    lost = intent(holder="gone/1", kind="emails")
-    assert writes.orphan(["here"], NOW) == [("main", "emails")]
-    assert [row.id for row in writes.unknown_intents()] == [lost.id]
-    assert writes.next_due("main", "emails") == NOW
-    assert writes.orphan(["here"], NOW) == []
-
-
-def test_an_intent_open_for_longer_than_a_call_lasts_becomes_unknown(
-    books: None,
-) -> None:
-    intent(holder="here/1")
-    assert writes.orphan(["here"], NOW + OPEN_AT_MOST) == []
-    assert writes.orphan(["here"], NOW + OPEN_AT_MOST + seconds(1)) == [KIND]
-
-
-def test_only_one_of_many_takes_an_unknown_intent(books: None) -> None:
-    lost = intent(holder="gone/1")
-    writes.orphan([], NOW)
-
-    def take(number: int) -> bool:
-        with transaction():
-            row = writes.take_unknown(*KIND, f"here/{number}", NOW)
-            if row is not None:
-                # As whoever settles it does: nobody else finds it unknown.
-                writes.move_intent(row, row.holder, IntentState.DONE)
-            return row is not None
-
-    taken = together(6, take)
-    assert taken.count(True) == 1
-    assert Intent.get_by_id(lost.id).holder == f"here/{taken.index(True)}"
-
-
-def test_an_unknown_intent_is_taken_when_it_is_due(books: None) -> None:
-    lost = intent()
-    writes.move_intent(
-        lost, lost.holder, IntentState.UNKNOWN, due_at=NOW + seconds(360)
-    )
-    assert writes.take_unknown(*KIND, "here/2", NOW + seconds(359)) is None
-    assert (
-        writes.take_unknown("other", "invoices", "here/2", NOW + seconds(360)) is None
-    )
-    taken = writes.take_unknown(*KIND, "here/2", NOW + seconds(360))
-    assert taken is not None
-    assert taken.holder == "here/2"

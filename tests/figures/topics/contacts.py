@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from core.contact_matching import RULES
+from core.matching.rules import RULES
 from tests.core.contact_cases import answer, cases
 from tests.figures.command import python
 from tests.figures.figure import Figure, at_least, at_most, exactly

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core import contacts as deciding
-from core.contact_desk import SOON, Person
-from core.contact_matching import ACTIVE, MatchRule, MirrorContact
-from core.contacts import Known
+from core.contacts import waiting
+from core.contacts.desk import SOON, Person
+from core.contacts.resolution import Known
 from core.db import contact_decisions, contacts, invoices, writes
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
 from core.errors import SettledError
+from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.verdict import MatchRule
 from core.waking import LaneName
 
 #: Rows that are written in one statement.
@@ -72,8 +73,8 @@ def import_links(
     if errors:
         raise MappingWrong(errors)
     new = [row for row in rows if books.contact_of.get(row.member_id) is None]
-    waiting = invoices.payers_in(tenant, InvoiceState.HELD, InvoiceState.WAITING)
-    released = sorted(waiting & {row.member_id for row in rows})
+    payers = invoices.payers_in(tenant, InvoiceState.HELD, InvoiceState.WAITING)
+    released = sorted(payers & {row.member_id for row in rows})
     if is_dry:
         states = (InvoiceState.HELD, InvoiceState.WAITING)
         count = sum(len(invoices.of_payer(tenant, m, *states)) for m in released)
@@ -88,7 +89,7 @@ def import_links(
     count = 0
     for member_id in released:
         known = Known(contact_of[member_id])
-        count += deciding.go_on(tenant, member_id, known, now, person.name)
+        count += waiting.go_on(tenant, member_id, known, now, person.name)
     return Imported(len(new), len(rows) - len(new), count)
 
 

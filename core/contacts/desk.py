@@ -7,22 +7,17 @@ its reason and the name of who made it.
 from dataclasses import dataclass
 from datetime import datetime
 
-from core import contacts as deciding
 from core import people
-from core.contact_matching import (
-    ACTIVE,
-    Ambiguous,
-    Candidate,
-    Match,
-    MatchRule,
-    MirrorContact,
-)
-from core.contacts import Known, Undecided, candidates_of, evidence, reason_of
+from core.contacts import creating, deciding, deciding_anew, waiting
+from core.contacts.evidence import candidates_of, evidence, reason_of
+from core.contacts.resolution import Known, Undecided
 from core.db import contact_decisions, contacts, invoices, writes
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
 from core.errors import SettledError
+from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.verdict import Ambiguous, Candidate, Match, MatchRule
 from core.members import Member
 from core.settings import Settings
 from core.waking import LaneName
@@ -84,7 +79,7 @@ def link(
         by=person.name,
     )
     people.reconcile(tenant, member_id, settings.tenants[tenant], now)
-    return deciding.go_on(tenant, member_id, Known(contact_id), now, person.name)
+    return waiting.go_on(tenant, member_id, Known(contact_id), now, person.name)
 
 
 def unlink(
@@ -123,7 +118,7 @@ def unlink(
         reason=person.because,
         by=person.name,
     )
-    deciding.retry(tenant, member_id, settings.tenants[tenant], now)
+    deciding_anew.retry(tenant, member_id, settings.tenants[tenant], now)
     raised = invoices.of_payer(tenant, member_id, InvoiceState.RAISED)
     return sum(invoice.contact_id == row.contact_id for invoice in raised)
 
@@ -147,7 +142,7 @@ def create(
     member = people.newest(tenant, Member.model_validate(held[-1].payer))
     found = deciding.decide(tenant, member, settings.tenants[tenant])
     _refuse_twins(member, found)
-    resolution = deciding.create(tenant, member, now)
+    resolution = creating.create(tenant, member, now)
     if isinstance(resolution, Undecided):
         raise NotDecided(f"Xero refuses the contact: {resolution.reason}")
     contact_decisions.note(
@@ -159,7 +154,7 @@ def create(
         candidates=[evidence(candidate) for candidate in candidates_of(found)],
         by=person.name,
     )
-    return deciding.go_on(tenant, member_id, resolution, now, person.name)
+    return waiting.go_on(tenant, member_id, resolution, now, person.name)
 
 
 def _refuse_twins(member: Member, found: Match) -> None:

@@ -5,39 +5,17 @@ brought two together, and answers in four steps: the same, compatible, unsure, d
 (docs/contacts.md has the rules and examples, for finance).
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
-from core.name_words import (
-    BORN,
-    DEGREES,
-    GENERATIONS,
-    LEGAL_FORMS,
-    ORGANISATIONS,
-    PARTICLES,
-    TITLES,
-    WARNINGS,
-    may_be_called,
-)
-from core.normalising import number_key, plain, words
+from core.matching.name_parts import Name, Reading, taken_apart
+from core.matching.name_words import may_be_called
+from core.matching.normalising import number_key
 
 #: Below this length one letter makes another name: Ann, Ian; Botha, Bothma is long.
 _TYPO_FROM = 5
-
-_TRADING_AS = re.compile(r"\s(?:t/a|trading as|h/a|handelende as)\s", re.IGNORECASE)
-_PARENTHESES = re.compile(r"[(\[]([^)\]]*)[)\]]")
-#: CA(SA), MTP(SA): what South African bodies call their members.
-_DESIGNATION = re.compile(r"\b[A-Za-z]{2,5}\(SA\)")
-#: Botha, CC is somebody; Botha CC is a close corporation.
-_INITIALS_CC = re.compile(r",\s*c\.?\s*c\.?\s*$", re.IGNORECASE)
-_HYPHEN = re.compile("(\\w)[-\u2010-\u2015\u2212](?=\\w)")
-_V_D = re.compile(r"(?<!\S)v\s+d(?!\S)")
-_CAPITALS = re.compile(r"\b[A-Z]{2}\b")
-
-_NO_NAMES = frozenset(TITLES) | DEGREES | frozenset(GENERATIONS) | WARNINGS
 
 
 class Likeness(IntEnum):
@@ -57,36 +35,6 @@ class Comparison:
     is_surname_changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One way to read a person's name."""
-
-    surname: str
-    particles: str
-    given: tuple[str, ...]
-    is_natural: bool = True  # the surname last, or before a comma
-
-
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """A name, taken apart."""
-
-    core: tuple[str, ...]  # its words without titles, legal forms and remarks
-    readings: tuple[_Reading, ...] = ()
-    former: str = ""  # an earlier surname that it tells
-    is_company: bool = False
-    is_joint: bool = False  # a couple's
-    form: frozenset[str] = frozenset()
-    gender: str = ""
-    generation: str = ""
-    remark: str = ""
-    also: tuple["_Name", ...] = field(default=())  # what it trades as
-
-    @property
-    def joined(self) -> str:
-        return "".join(self.core)
-
-
 def compare(one: str, other: str, member_id: str = "") -> Comparison:
     """How two names go together; the order of the two does not matter.
 
@@ -102,12 +50,12 @@ def compare(one: str, other: str, member_id: str = "") -> Comparison:
 
 def is_company(name: str) -> bool:
     """Whether the name says that it is no person's."""
-    return _taken_apart(name, "").is_company
+    return taken_apart(name, "").is_company
 
 
 @lru_cache(maxsize=8_192)
 def _compare(one: str, other: str, number: str) -> Comparison:
-    a, b = _taken_apart(one, number), _taken_apart(other, number)
+    a, b = taken_apart(one, number), taken_apart(other, number)
     found = max(
         (_compare_kinds(x, y) for x in (a, *a.also) for y in (b, *b.also)),
         key=lambda comparison: comparison.likeness,
@@ -115,14 +63,14 @@ def _compare(one: str, other: str, number: str) -> Comparison:
     return _with_remarks(found, a, b)
 
 
-def _with_remarks(found: Comparison, a: _Name, b: _Name) -> Comparison:
+def _with_remarks(found: Comparison, a: Name, b: Name) -> Comparison:
     remark = a.remark or b.remark
     if remark and a.remark != b.remark and found.likeness > Likeness.UNSURE:
         return Comparison(Likeness.UNSURE, f"{found.why}, but one says “{remark}”")
     return found
 
 
-def _compare_kinds(a: _Name, b: _Name) -> Comparison:
+def _compare_kinds(a: Name, b: Name) -> Comparison:
     if not a.core or not b.core:
         return Comparison(Likeness.DIFFERENT, "a name without a word")
     if a.is_company and b.is_company:
@@ -140,7 +88,7 @@ def _compare_kinds(a: _Name, b: _Name) -> Comparison:
 # -- companies -------------------------------------------------------------------------
 
 
-def _compare_companies(a: _Name, b: _Name) -> Comparison:
+def _compare_companies(a: Name, b: Name) -> Comparison:
     if a.joined == b.joined:
         if a.form == b.form:
             return Comparison(Likeness.SAME, "the same company name")
@@ -159,7 +107,7 @@ def _compare_companies(a: _Name, b: _Name) -> Comparison:
     return Comparison(Likeness.DIFFERENT, "two company names")
 
 
-def _compare_person_with_company(person: _Name, company: _Name) -> Comparison:
+def _compare_person_with_company(person: Name, company: Name) -> Comparison:
     if person.joined == company.joined:
         return Comparison(Likeness.UNSURE, "a person's name, and a company called so")
     if _is_typo(person.joined, company.joined):
@@ -177,7 +125,7 @@ def _runs(core: Sequence[str]) -> set[str]:
     return {"".join(core[i:j]) for i in ends for j in ends if j - i in (1, 2, 3, 4)}
 
 
-def _compare_joint(a: _Name, b: _Name) -> Comparison:
+def _compare_joint(a: Name, b: Name) -> Comparison:
     if a.joined == b.joined:
         return Comparison(Likeness.SAME, "the same words")
     joint, other = (a, b) if a.is_joint else (b, a)
@@ -190,7 +138,7 @@ def _compare_joint(a: _Name, b: _Name) -> Comparison:
 # -- people ----------------------------------------------------------------------------
 
 
-def _compare_people(a: _Name, b: _Name) -> Comparison:
+def _compare_people(a: Name, b: Name) -> Comparison:
     found = max(
         (
             _compare_readings(x, y, a, b)
@@ -206,7 +154,7 @@ def _compare_people(a: _Name, b: _Name) -> Comparison:
     return _unless_contradicted(found, a, b)
 
 
-def _unless_contradicted(found: Comparison, a: _Name, b: _Name) -> Comparison:
+def _unless_contradicted(found: Comparison, a: Name, b: Name) -> Comparison:
     """Father and son, or husband and wife, may share all but a word."""
     if found.likeness < Likeness.UNSURE:
         return found
@@ -221,11 +169,11 @@ def _unless_contradicted(found: Comparison, a: _Name, b: _Name) -> Comparison:
     return found
 
 
-def _has_first_name(name: _Name) -> bool:
+def _has_first_name(name: Name) -> bool:
     return any(_full(r.given[0]) for r in name.readings if r.is_natural and r.given)
 
 
-def _compare_readings(x: _Reading, y: _Reading, a: _Name, b: _Name) -> Comparison:
+def _compare_readings(x: Reading, y: Reading, a: Name, b: Name) -> Comparison:
     given = _compare_given(x.given, y.given)
     if _is_same_surname(x, y):
         return given
@@ -241,18 +189,18 @@ def _compare_readings(x: _Reading, y: _Reading, a: _Name, b: _Name) -> Compariso
     return Comparison(Likeness.UNSURE, "the same first names, another surname", True)
 
 
-def _is_same_surname(x: _Reading, y: _Reading) -> bool:
+def _is_same_surname(x: Reading, y: Reading) -> bool:
     """Of two that have particles they must agree: v d Merwe is van der Merwe."""
     if _whole(x) == _whole(y):
         return True
     return x.surname == y.surname and _initials_of(x) == _initials_of(y) != ""
 
 
-def _whole(reading: _Reading) -> str:
+def _whole(reading: Reading) -> str:
     return reading.particles + reading.surname
 
 
-def _initials_of(reading: _Reading) -> str:
+def _initials_of(reading: Reading) -> str:
     return reading.particles and _SHORT.get(reading.particles, reading.particles)
 
 
@@ -318,146 +266,3 @@ def _is_typo(one: str, other: str) -> bool:
     return short[at + 1 :] == long[at + 1 :] or (
         is_swapped and short[at + 2 :] == long[at + 2 :]
     )
-
-
-# -- taking apart ----------------------------------------------------------------------
-
-
-@lru_cache(maxsize=8_192)
-def _taken_apart(name: str, number: str) -> _Name:
-    first, *others = _TRADING_AS.split(_without_number(name, number))
-    if others:
-        also = tuple(replace(_one(other), is_company=True) for other in others)
-        return replace(_one(first), also=also)
-    return _one(first)
-
-
-def _without_number(name: str, number: str) -> str:
-    """The member's own number, stamped into the name of the contact, says nothing."""
-    if not number:
-        return name
-    return " ".join(
-        part
-        for part in name.split()
-        if not any(map(str.isdigit, part)) or number_key(part) != number
-    )
-
-
-def _one(name: str) -> _Name:
-    bare, remarks = _without_parentheses(_DESIGNATION.sub(" ", name))
-    form, core = _without_form(words(bare))
-    if _INITIALS_CC.search(bare):
-        form = frozenset()
-    if form or ORGANISATIONS.intersection(core):
-        warning = " ".join(word for word in remarks if word in WARNINGS)
-        return _Name(core, is_company=True, form=form, remark=warning)
-    return _person(bare, remarks)
-
-
-def _without_parentheses(name: str) -> tuple[str, tuple[str, ...]]:
-    """(Pty) belongs to a name; (old), (née Smit) and (2) are remarks."""
-    inside = [words(text) for text in _PARENTHESES.findall(name)]
-    if any(LEGAL_FORMS.keys() & set(group) for group in inside):
-        return name, ()
-    return _PARENTHESES.sub(" ", name), tuple(w for group in inside for w in group)
-
-
-def _without_form(core: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
-    end = len(core)
-    while end > 1 and core[end - 1] in LEGAL_FORMS:
-        end -= 1
-    return frozenset(LEGAL_FORMS[word] for word in core[end:]), core[:end]
-
-
-def _person(bare: str, remarks: tuple[str, ...]) -> _Name:
-    before, _, behind = bare.partition(",")
-    last, first = _tokens(before), _tokens(behind)
-    told, born = _split_former((*first, *last, *remarks))
-    surname, given = _names_of(last), _names_of(first)
-    # Mr Miss is somebody as well.
-    names = given + surname or [*last[-1:]]
-    has_comma = bool(surname and given)
-    marks = [t for t in told if t in WARNINGS or any(map(str.isdigit, t))]
-    return _Name(
-        core=tuple(names),
-        readings=tuple(_readings(_initials(given, bare), _initials(surname, bare)))
-        if has_comma
-        else tuple(_readings_in_line(_initials(names, bare))),
-        former="".join(born),
-        is_joint="and" in names,
-        gender=next((TITLES[t] for t in told if TITLES.get(t)), ""),
-        generation=next((GENERATIONS[t] for t in told if t in GENERATIONS), ""),
-        remark=" ".join(marks),
-    )
-
-
-def _tokens(text: str) -> list[str]:
-    """Words; a hyphen joins what it stands between: Smith-Jones is one surname."""
-    spelled = plain(text).replace("&", " and ").replace("+", " and ")
-    joined = _HYPHEN.sub(r"\1", spelled)
-    tokens = "".join(c if c.isalnum() else " " for c in joined)
-    return ["and" if t == "en" else t for t in _V_D.sub(" vd ", tokens).split()]
-
-
-def _split_former(told: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """What stands before and behind a née."""
-    at = next((n for n, token in enumerate(told) if token in BORN), None)
-    return (told, ()) if at is None else (told[:at], told[at + 1 :])
-
-
-def _names_of(tokens: Sequence[str]) -> list[str]:
-    """Without titles, degrees, generations, remarks and what stands behind a née."""
-    tokens, _ = _split_former(tokens)
-    return [t for t in tokens if t not in _NO_NAMES and not any(map(str.isdigit, t))]
-
-
-def _initials(names: Sequence[str], written: str) -> list[str]:
-    """JP is J P: two capitals in a name of small letters, or letters nobody can say."""
-    is_mixed = not written.isupper()
-    capitals = {plain(w) for w in _CAPITALS.findall(written)} if is_mixed else set()
-    return [
-        part
-        for name in names
-        for part in (name if _is_initials(name, capitals) else (name,))
-    ]
-
-
-def _is_initials(name: str, capitals: set[str]) -> bool:
-    if name in PARTICLES or not 2 <= len(name) <= 3:
-        return False
-    return not set(name) & set("aeiouy") or (len(name) == 2 and name in capitals)
-
-
-def _readings(given: Sequence[str], surname: Sequence[str]) -> Iterator[_Reading]:
-    """Of a name with a comma there is one."""
-    begins = _after_particles(surname)
-    yield _Reading("".join(surname[begins:]), "".join(surname[:begins]), tuple(given))
-
-
-def _readings_in_line(names: Sequence[str]) -> Iterator[_Reading]:
-    """Jan van der Merwe; van der Merwe Jan; Anna Smith Jones of the Smith Joneses."""
-    if not names:
-        return
-    begins = len(names) - 1
-    while begins and names[begins - 1] in PARTICLES:
-        begins -= 1
-    particles = "".join(names[begins:-1])
-    yield _Reading(names[-1], particles, tuple(names[:begins]))
-    if len(names) >= 3 and not particles:
-        yield _Reading("".join(names[-2:]), "", tuple(names[:-2]))
-    leading = _after_particles(names)
-    if leading < len(names) - 1:
-        yield _Reading(
-            names[leading],
-            "".join(names[:leading]),
-            tuple(names[leading + 1 :]),
-            is_natural=leading > 0,
-        )
-
-
-def _after_particles(names: Sequence[str]) -> int:
-    """Where the surname itself begins; a particle alone is a surname."""
-    count = 0
-    while count < len(names) - 1 and names[count] in PARTICLES:
-        count += 1
-    return count

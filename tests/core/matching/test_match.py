@@ -7,20 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.contact_matching import (
-    ACTIVE,
-    ARCHIVED,
-    ERASED,
-    RULES,
+from core.matching.contact import ACTIVE, ARCHIVED, ERASED, MirrorContact
+from core.matching.match import match
+from core.matching.rules import RULES
+from core.matching.verdict import (
     Ambiguous,
     Circumstances,
     Doubt,
     Match,
     Matched,
     MatchRule,
-    MirrorContact,
     NoMatch,
-    match,
 )
 from core.members import Member
 from tests.core.contact_cases import FILE, Case, answer, cases, lines

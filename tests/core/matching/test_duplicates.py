@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.contact_audit import Usage, duplicates, merge_plan
-from core.contact_matching import MirrorContact
-from core.contact_names import compare
+from core.matching.contact import MirrorContact
+from core.matching.duplicates import Usage, duplicates, merge_plan
+from core.matching.names import compare
 from tests.core.contact_cases.names import PAIRS
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import combinations
 
-from core.contact_matching import ACTIVE, MirrorContact
-from core.contact_names import Likeness, compare
-from core.normalising import (
+from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.names import Likeness, compare
+from core.matching.normalising import (
     is_real_number,
     is_written,
     number_key,

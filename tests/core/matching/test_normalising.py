@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.normalising import (
+from core.matching.normalising import (
     email_key,
     name_key,
     number_key,

@@ -5,26 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core import contacts as deciding
 from core import people
-from core.contact_matching import (
-    ACTIVE,
+from core.contacts import deciding
+from core.contacts.evidence import candidates_of, evidence, reason_of
+from core.db import contact_decisions, contacts, invoices
+from core.db.contact_decisions import Decision
+from core.db.invoices import InvoiceState
+from core.db.models import ContactDecision, Invoice
+from core.errors import SettledError
+from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.match import all_that_fit
+from core.matching.verdict import (
     Ambiguous,
     Candidate,
     Circumstances,
     Match,
     Matched,
     MatchRule,
-    MirrorContact,
     NoMatch,
-    all_that_fit,
 )
-from core.contacts import candidates_of, evidence, reason_of
-from core.db import contact_decisions, contacts, invoices
-from core.db.contact_decisions import Decision
-from core.db.invoices import InvoiceState
-from core.db.models import ContactDecision, Invoice
-from core.errors import SettledError
 from core.members import Member
 from core.settings import Settings
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from core.contact_audit import Finding, Merge, Usage, duplicates, merge_plan
-from core.contact_matching import ACTIVE, Circumstances, all_that_fit
 from core.db import contacts, invoices
+from core.matching.contact import ACTIVE
+from core.matching.duplicates import Finding, Merge, Usage, duplicates, merge_plan
+from core.matching.match import all_that_fit
+from core.matching.verdict import Circumstances
 from core.members import Member
 from core.settings import Settings
 
@@ -12,7 +14,7 @@ from core.settings import Settings
 Progress = Callable[[], None]
 
 
-def audit(tenant: str, settings: Settings, progress: Progress) -> list[Finding]:
+def findings(tenant: str, settings: Settings, progress: Progress) -> list[Finding]:
     """Everything that finance should look at, the surest of each kind first."""
     usage = _usage(tenant, settings)
     members = _members(tenant)

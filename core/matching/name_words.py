@@ -1,7 +1,7 @@
 """Words that mean something beyond themselves in the name of a contact.
 
-Plain words as `core.normalising.plain` leaves them, in the languages of our members.
-Each list is data: to know another word, add it here and a case that needs it.
+Plain words as ``normalising.plain`` leaves them, in the languages of our members. Each
+list is data: to know another word, add it here and a case that needs it.
 """
 
 

@@ -10,12 +10,14 @@ from datetime import datetime
 
 import structlog
 
-from core import contacts, people
-from core.contact_matching import ACTIVE, Candidate, MirrorContact
-from core.db import contact_decisions, contact_reads, problems
-from core.db import contacts as mirror
+from core import people
+from core.contacts import deciding, deciding_anew, waiting
+from core.contacts.evidence import evidence
+from core.db import contact_decisions, contact_reads, contacts, problems
 from core.db.contact_decisions import Decision
 from core.db.database import atomically
+from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.verdict import Candidate
 from core.settings import TenantSettings
 
 log = structlog.get_logger()
@@ -27,11 +29,11 @@ TOGETHER = 50
 def noticed(
     tenant: str, contact_ids: Iterable[str], policy: TenantSettings, now: datetime
 ) -> None:
-    """These contacts have just been read and are in the mirror."""
-    linked = mirror.member_of(tenant, contact_ids)
+    """These contacts have just been read and stand in the mirror."""
+    linked = contacts.member_of(tenant, contact_ids)
     for some in _chunks(sorted(linked.items(), key=lambda item: item[1])):
         _noticed_together(tenant, some, policy, now)
-    for member_id, lost in mirror.merged_away(tenant).items():
+    for member_id, lost in contacts.merged_away(tenant).items():
         _follow(tenant, member_id, lost, policy, now)
     _close_ended(tenant, now)
 
@@ -54,19 +56,20 @@ def _noticed(
     policy: TenantSettings,
     now: datetime,
 ) -> None:
-    contact = mirror.get(tenant, contact_id)
+    contact = contacts.get(tenant, contact_id)
     if contact is None:
         return
     was_active = people.status_of(tenant, member_id) in (ACTIVE, "")
     people.reconcile(tenant, member_id, policy, now, is_fresh=True)
     contact_reads.forget(tenant, contact_id, contact.updated_at)
-    if contact.merged_to is not None and mirror.get(tenant, contact.merged_to) is None:
-        contact_reads.ask(tenant, contact.merged_to, now, is_needed=True)
+    into = contact.merged_to
+    if into is not None and contacts.get(tenant, into) is None:
+        contact_reads.ask(tenant, into, now, is_needed=True)
     elif contact.status != ACTIVE:
-        contacts.take_back(tenant, member_id, policy, now)
+        deciding_anew.take_back(tenant, member_id, policy, now)
     elif not was_active:
-        contacts.invoice_again(tenant, member_id, contact_id, now)
-        contacts.decide_anew(tenant, member_id, policy, now)
+        waiting.invoice_again(tenant, member_id, contact_id, now)
+        deciding_anew.decide_anew(tenant, member_id, policy, now)
 
 
 @atomically
@@ -74,17 +77,17 @@ def _follow(
     tenant: str, member_id: str, lost_id: str, policy: TenantSettings, now: datetime
 ) -> None:
     """The member becomes the contact that is left, unless that is somebody else's."""
-    lost = mirror.get(tenant, lost_id)
+    lost = contacts.get(tenant, lost_id)
     kept = None if lost is None else _survivor(tenant, lost)
-    if lost is None or kept is None or mirror.link_of(tenant, member_id) != lost_id:
+    if lost is None or kept is None or contacts.link_of(tenant, member_id) != lost_id:
         return
-    holder = mirror.member_of(tenant, [kept.contact_id]).get(kept.contact_id)
+    holder = contacts.member_of(tenant, [kept.contact_id]).get(kept.contact_id)
     if holder is not None:
         _two_members(tenant, member_id, holder, lost, kept, now)
         return
-    contacts.follow_merge(tenant, member_id, lost_id, kept.contact_id, policy, now)
+    deciding.follow_merge(tenant, member_id, lost_id, kept.contact_id, policy, now)
     log.info("contact.merged", member_id=member_id, contact_id=kept.contact_id)
-    contacts.decide_anew(tenant, member_id, policy, now)
+    deciding_anew.decide_anew(tenant, member_id, policy, now)
 
 
 def _survivor(tenant: str, lost: MirrorContact) -> MirrorContact | None:
@@ -95,7 +98,7 @@ def _survivor(tenant: str, lost: MirrorContact) -> MirrorContact | None:
         if contact.contact_id in passed:
             return None
         passed.add(contact.contact_id)
-        contact = mirror.get(tenant, contact.merged_to)
+        contact = contacts.get(tenant, contact.merged_to)
     return contact
 
 
@@ -127,13 +130,13 @@ def _two_members(
 
 def _shown(contact: MirrorContact, member_id: str) -> Mapping[str, str]:
     candidate = Candidate(contact, True, f"it is member {member_id}'s")
-    return {**contacts.evidence(candidate), "member_id": member_id}
+    return {**evidence(candidate), "member_id": member_id}
 
 
 @atomically
 def _close_ended(tenant: str, now: datetime) -> None:
     """Whoever decided has given one of the two another contact."""
-    standing = {_cause(tenant, member_id) for member_id in mirror.merged_away(tenant)}
+    standing = {_cause(tenant, member_id) for member_id in contacts.merged_away(tenant)}
     for problem in problems.open_problems("contact_merged"):
         if problem.tenant == tenant and problem.cause not in standing:
             problems.close_problem(problem.cause, now)

@@ -1,0 +1,1 @@
+"""Which contact each member is: decided, written down, and what follows from it."""

@@ -1,0 +1,73 @@
+"""The books have changed: what was decided about members' contacts, once more."""
+
+from datetime import datetime
+
+from core.contacts import deciding, waiting
+from core.contacts.resolution import Undecided
+from core.db import invoices, writes
+from core.db.database import transaction
+from core.db.invoices import InvoiceState
+from core.db.models import Invoice
+from core.members import Member
+from core.settings import TenantSettings
+from core.waking import LaneName
+
+
+def release_decided(tenant: str, policy: TenantSettings, now: datetime) -> int:
+    """After the mirror has changed: held invoices whose contact is clear go on.
+
+    Each member in a transaction of its own: there may be thousands, and everybody else
+    waits for a long one.
+
+    Returns:
+        How many members were decided.
+    """
+    count = 0
+    for held in invoices.held_payers(tenant):
+        with transaction():
+            count += _release(tenant, held, policy, now)
+    return count
+
+
+def retry(tenant: str, member_id: str, policy: TenantSettings, now: datetime) -> None:
+    """A person has mended something: decide anew, and ask Xero anew if it refused."""
+    writes.ask_again(tenant, LaneName.CONTACTS, member_id, now)
+    held = invoices.of_payer(tenant, member_id, InvoiceState.HELD)
+    if held:
+        _release(tenant, held[-1], policy, now)
+
+
+def decide_anew(
+    tenant: str, member_id: str, policy: TenantSettings, now: datetime
+) -> None:
+    """The member's contact is not what it was: what waits for it is decided anew."""
+    undecided = invoices.of_payer(tenant, member_id, InvoiceState.WAITING)
+    if not undecided:
+        return
+    member = Member.model_validate(undecided[-1].payer)
+    resolution = deciding.resolve(tenant, member, policy, now)
+    if isinstance(resolution, Undecided):
+        for invoice in waiting.locked(tenant, member_id, InvoiceState.WAITING):
+            waiting.hold(invoice, resolution.cause, resolution.reason, now)
+    else:
+        waiting.go_on(tenant, member_id, resolution, now)
+
+
+def take_back(
+    tenant: str, member_id: str, policy: TenantSettings, now: datetime
+) -> None:
+    """The contact can't be invoiced now: what was not sent is decided anew."""
+    for invoice in waiting.locked(tenant, member_id, InvoiceState.READY):
+        if writes.cancel(tenant, LaneName.INVOICES, str(invoice.id)):
+            invoices.change(invoice, state=InvoiceState.WAITING, contact_id=None)
+    decide_anew(tenant, member_id, policy, now)
+
+
+def _release(tenant: str, held: Invoice, policy: TenantSettings, now: datetime) -> bool:
+    """Whether it is clear now; then all that this payer waits for goes on."""
+    member = Member.model_validate(held.payer)
+    resolution = deciding.resolve(tenant, member, policy, now)
+    if isinstance(resolution, Undecided):
+        return False
+    waiting.go_on(tenant, member.id, resolution, now)
+    return True

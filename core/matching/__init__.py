@@ -1,0 +1,1 @@
+"""Which contact a member is: pure, from what the books hold to a verdict."""
