@@ -56,6 +56,9 @@ PRICES_CSV = prices.prices_csv() + (
     "membership,untaxed,2026-01-01,ZAR,1.00,200,OUTPUT9,No tax rate\n"
 )
 
+#: Why a lane is parked while others make as many calls at once as it may see.
+NO_PLACE = "quota: concurrent"
+
 STREAM_IN, STREAM_OUT = "settled:in", "settled:out"
 
 
@@ -254,12 +257,13 @@ class World:
     def sweep(self) -> None:
         """Let time pass until the next sweep has ended, and all that it set off.
 
-        It may have to wait for one of Xero's five places.
+        What Xero refuses it may have to wait for, seconds that nobody else needs.
         """
         self.quiet()
         due_at = lanes.due_at("main", LaneName.SWEEP)
         assert due_at is not None
         self.jump(max(due_at - self.clock.now(), timedelta(0)))
+        self.quiet()
         self.advance_until(lambda: self._has_swept(due_at), "the sweep")
         self.quiet()
 
@@ -295,6 +299,9 @@ class World:
         return ", ".join(name for name, look in looks.items() if look())
 
     def _is_a_lane_busy(self) -> bool:
+        # Before what is due, or it may become due between these two looks.
+        if self._waits_a_lane_for_a_place():
+            return True
         tenants = {row.tenant for row in Lane.select() if row.tenant != lanes.EVERYBODY}
         runner = self.daemon.runner
         if any(runner.is_due(t, name) for t in tenants for name in LaneName):
@@ -303,6 +310,11 @@ class World:
             Lane.holder.is_null(False) & (Lane.tenant != lanes.EVERYBODY)
         )
         return bool(held.exists())
+
+    def _waits_a_lane_for_a_place(self) -> bool:
+        """One of Xero's five is free as soon as another call ends: it is at work."""
+        waits = (Lane.reason == NO_PLACE) & (Lane.parked_until > self.clock.now())
+        return bool(Lane.select().where(waits).exists())
 
     def _is_the_platform_behind(self) -> bool:
         try:

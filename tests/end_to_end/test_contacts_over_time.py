@@ -56,8 +56,7 @@ def edit(world: World, contact_id: str, **fields: Any) -> None:
     """Finance edits it in Xero, which is noticed."""
     world.jump(1)
     world.xero.control.edit_contact(contact_id, **fields)
-    for _ in range(2):  # its webhook may come after the first look
-        world.advance(NOTICED)
+    world.advance(NOTICED)
     world.quiet()
 
 
