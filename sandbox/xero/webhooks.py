@@ -146,7 +146,7 @@ class Webhooks:
     def is_busy(self) -> bool:
         """Whether a delivery is under way or about to begin."""
         with self._lock:
-            due = self.status == "ok" and bool(self._pending or self._batch)
+            due = self.status in ("ok", "retry") and bool(self._pending or self._batch)
             return self._delivering or (due and not self._is_waiting())
 
     def _is_waiting(self) -> bool:
