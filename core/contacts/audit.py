@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from core.db import contacts, invoices
+from core.db import contact_links, contacts, invoices
 from core.matching.contact import ACTIVE
 from core.matching.duplicates import Finding, Merge, Usage, duplicates, merge_plan
 from core.matching.match import all_that_fit
@@ -35,8 +35,9 @@ def count_members(tenant: str) -> int:
 
 
 def _usage(tenant: str, settings: Settings) -> Usage:
+    links = contact_links.everything(tenant)
     return Usage(
-        owners={row.contact_id: row.member_id for row in contacts.links(tenant)},
+        owners={row.contact_id: row.member_id for row in links},
         invoices=invoices.count_by_contact(tenant),
         tag_domains=settings.tenants[tenant].plus_tag_domains,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from peewee import PostgresqlDatabase
 
-from core.db import contact_decisions, contacts
+from core.db import contact_decisions, contact_links, contacts
 from core.db.contact_decisions import Decision
 from core.db.database import close_books, open_books, transaction
 from core.db.models import ContactDecision, MemberContact
@@ -131,7 +131,7 @@ def test_a_linked_contact_is_one_statement(books: None) -> None:
     put(contact("one", name="Zoë"))
     assert contacts.linked("main", MEMBER.id) is None
     with transaction():
-        assert contacts.link("main", MEMBER.id, "one", "person", {}, NOW)
+        assert contact_links.link("main", MEMBER.id, "one", "person", {}, NOW)
     linked = contacts.linked("main", MEMBER.id)
     assert linked is not None
     assert (linked.contact_id, linked.name) == ("one", "Zoë")
@@ -143,27 +143,27 @@ def test_a_linked_contact_is_one_statement(books: None) -> None:
 
 def try_to_link(member_id: str, contact_id: str) -> bool:
     with transaction():
-        return contacts.link("main", member_id, contact_id, "person", {}, NOW)
+        return contact_links.link("main", member_id, contact_id, "person", {}, NOW)
 
 
 def test_of_many_members_at_once_one_gets_the_contact(books: None) -> None:
     won = together(8, lambda n: try_to_link(f"m-{n}", "wanted"))
     assert won.count(True) == 1
-    (row,) = contacts.links("main")
+    (row,) = contact_links.everything("main")
     assert row.member_id == f"m-{won.index(True)}"
 
 
 def test_of_many_contacts_at_once_a_member_gets_one(books: None) -> None:
     won = together(8, lambda n: try_to_link("wanted", f"c-{n}"))
     assert won.count(True) == 1
-    (row,) = contacts.links("main")
+    (row,) = contact_links.everything("main")
     assert row.contact_id == f"c-{won.index(True)}"
 
 
 def test_crossed_links_at_once_end_one_to_one(books: None) -> None:
     """Members 0 to 3 and contacts 0 to 3, each pair asked for."""
     together(16, lambda n: try_to_link(f"m-{n // 4}", f"c-{n % 4}"))
-    rows = contacts.links("main")
+    rows = contact_links.everything("main")
     assert len({row.member_id for row in rows}) == len(rows)
     assert len({row.contact_id for row in rows}) == len(rows)
 
@@ -206,8 +206,8 @@ def test_many_links_of_which_one_is_taken_are_refused(books: None) -> None:
         for member, contact_id in (("m-2", "c-2"), ("m-3", "c-1"))
     ]
     with pytest.raises(VersionMoved), transaction():
-        contacts.link_all(rows)
-    assert [row.member_id for row in contacts.links("main")] == ["m-1"]
+        contact_links.link_all(rows)
+    assert [row.member_id for row in contact_links.everything("main")] == ["m-1"]
 
 
 # -- decisions -------------------------------------------------------------------------
