@@ -26,11 +26,13 @@ def findings(tenant: str, settings: Settings, progress: Progress) -> list[Findin
 
 
 def plan_merges(tenant: str, settings: Settings) -> list[Merge]:
+    """What to merge into what at Xero's own screen, one row for each contact to go."""
     usage = _usage(tenant, settings)
     return merge_plan(duplicates(contacts.everything(tenant), usage), usage)
 
 
 def count_members(tenant: str) -> int:
+    """How many members ``findings`` looks at."""
     return len(_members(tenant))
 
 

@@ -45,6 +45,7 @@ def members_of(tenant: str, contact_ids: Iterable[str]) -> dict[str, str]:
 
 
 def everything(tenant: str) -> list[MemberContact]:
+    """Every link of the tenant."""
     return list(MemberContact.select().where(MemberContact.tenant == tenant))
 
 
@@ -99,6 +100,7 @@ def link_all(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def unlink(tenant: str, member_id: str) -> None:
+    """The member is no contact any more; why, is in its decisions."""
     MemberContact.delete().where(
         (MemberContact.tenant == tenant) & (MemberContact.member_id == member_id)
     ).execute()

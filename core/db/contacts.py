@@ -124,6 +124,7 @@ def _with_survivors(tenant: str, found: list[MirrorContact]) -> list[MirrorConta
 
 
 def by_ids(tenant: str, contact_ids: Iterable[str]) -> dict[str, MirrorContact]:
+    """Those of them that the mirror knows, by id."""
     rows = rows_in_parts(_by_ids, sorted(contact_ids), tenant=tenant)
     return {row.contact_id: _value(row) for row in rows}
 
@@ -151,6 +152,7 @@ def namesakes(tenant: str, name: str) -> list[MirrorContact]:
 
 
 def count(tenant: str) -> int:
+    """How many contacts the mirror has, whatever their status."""
     found: int = Contact.select().where(Contact.tenant == tenant).count()
     return found
 
@@ -169,6 +171,7 @@ def get(tenant: str, contact_id: str) -> MirrorContact | None:
 
 
 def updated_at(tenant: str, contact_id: str) -> datetime | None:
+    """Xero's own time of the version that the mirror has; None: it has none."""
     row = _contact.first(tenant=tenant, contact_id=contact_id)
     return row.updated_at if row else None
 

@@ -83,6 +83,7 @@ def _find(source: Slot, message_id: Slot) -> Any:
 
 
 def find(source: str, message_id: str) -> Inbox | None:
+    """The message with this id of this source; None: none was taken."""
     row: Inbox | None = _find.first(source=source, message_id=message_id)
     return row
 
@@ -242,6 +243,7 @@ def oldest_unfinished() -> datetime | None:
 
 
 def counts() -> dict[str, int]:
+    """How many messages there are in each state, by its name."""
     states: Sequence[InboxState] = tuple(InboxState)
     return {
         state.value: Inbox.select().where(Inbox.state == state).count()
