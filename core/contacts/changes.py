@@ -29,7 +29,7 @@ TOGETHER = 50
 def noticed(
     tenant: str, contact_ids: Iterable[str], policy: TenantSettings, now: datetime
 ) -> None:
-    """These contacts have just been read and are in the contacts."""
+    """These contacts have just been read and stand in the mirror."""
     linked = contact_links.members_of(tenant, contact_ids)
     for some in _chunks(sorted(linked.items(), key=lambda item: item[1])):
         with transaction():
