@@ -27,7 +27,7 @@ from core.calls import Slot, XeroRequest
 from core.clock import Clock
 from core.contacts import desk
 from core.contacts.desk import NotDecided, Person
-from core.db import adoptions, contacts, invoices, lanes, reference
+from core.db import adoptions, contact_links, contacts, invoices, lanes, reference
 from core.db.database import atomically
 from core.db.invoices import ENDED, InvoiceState
 from core.db.models import Invoice
@@ -246,7 +246,7 @@ class Adopting:
     def _judge_contact(self, finding: Finding, seen: XeroInvoice) -> None:
         """Whose contact it is on: linked, or to be linked by this line."""
         wanted = finding.wanted.member_id
-        linked = contacts.member_of(self.tenant, [seen.contact_id])
+        linked = contact_links.members_of(self.tenant, [seen.contact_id])
         finding.member_id = linked.get(seen.contact_id, wanted)
         if seen.contact_id in linked:
             if wanted not in ("", finding.member_id):
@@ -258,7 +258,7 @@ class Adopting:
 
     def _why_not_linked(self, member_id: str, contact_id: str) -> str:
         """What speaks against this contact for a member; empty: nothing."""
-        if contacts.link_of(self.tenant, member_id) is not None:
+        if contact_links.contact_of(self.tenant, member_id) is not None:
             return "has another contact than the invoice"
         contact = contacts.get(self.tenant, contact_id)
         if contact is None:
@@ -305,7 +305,7 @@ class Adopting:
     def _link(self, claim: adopted.Claim, seen: XeroInvoice, now: datetime) -> None:
         """Whoever says whose invoice it is says whose contact it is on."""
         member_id, contact_id = claim.member_id, seen.contact_id
-        if contacts.link_of(self.tenant, member_id) != contact_id:
+        if contact_links.contact_of(self.tenant, member_id) != contact_id:
             subject = reference_of(claim.workflow, claim.subject)
             person = Person(claim.by, f"{seen.number} on it is adopted as {subject}")
             desk.link(self.tenant, member_id, contact_id, person, now, self.settings)

@@ -17,6 +17,7 @@ from core import agreeing, answers, contact_messages
 from core.agreeing import Field, Outcome, Step, Told
 from core.contact_fields import SHARED, is_empty, said, shown
 from core.db import (
+    contact_links,
     contact_reads,
     contacts,
     inbox,
@@ -444,7 +445,7 @@ def _values_due(held: Mapping[str, Field]) -> dict[str, Any]:
 
 
 def _contact_of(tenant: str, member_id: str) -> MirrorContact | None:
-    contact_id = contacts.link_of(tenant, member_id)
+    contact_id = contact_links.contact_of(tenant, member_id)
     return None if contact_id is None else contacts.get(tenant, contact_id)
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from core import invoice_messages
 from core.db import (
     contact_decisions,
-    contacts,
+    contact_links,
     invoices,
     outbox,
     problems,
@@ -32,14 +32,14 @@ RULE = "recovered_invoice"
 
 def rebuild(tenant: str, workflow: str, seen: XeroInvoice, now: datetime) -> Invoice:
     """Our row of an invoice of which nothing else is left."""
-    member = contacts.member_of(tenant, [seen.contact_id]).get(seen.contact_id, "")
+    linked = contact_links.members_of(tenant, [seen.contact_id])
     return invoices.add(
         tenant=tenant,
         workflow=workflow,
         reference=seen.reference,
         state=InvoiceState.REBUILT,
         number=seen.number,
-        payer_member_id=member,
+        payer_member_id=linked.get(seen.contact_id, ""),
         payer={},
         contact_id=seen.contact_id,
         draft={"lines": [line.as_data() for line in seen.lines]},
@@ -101,7 +101,7 @@ def complete(
 def _link(
     tenant: str, member_id: str, contact_id: str, number: str, now: datetime
 ) -> None:
-    if contacts.link_of(tenant, member_id) is None and contacts.link(
+    if contact_links.contact_of(tenant, member_id) is None and contact_links.link(
         tenant, member_id, contact_id, RULE, {"number": number}, now
     ):
         contact_decisions.note(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from core.db import contacts, invoices
+from core.db import contact_links, contacts, invoices
 from core.matching.contact import ACTIVE
 from core.matching.duplicates import Finding, Merge, Usage, duplicates, merge_plan
 from core.matching.match import all_that_fit
@@ -26,17 +26,20 @@ def findings(tenant: str, settings: Settings, progress: Progress) -> list[Findin
 
 
 def plan_merges(tenant: str, settings: Settings) -> list[Merge]:
+    """What to merge into what at Xero's own screen, one row for each contact to go."""
     usage = _usage(tenant, settings)
     return merge_plan(duplicates(contacts.everything(tenant), usage), usage)
 
 
 def count_members(tenant: str) -> int:
+    """How many members ``findings`` looks at."""
     return len(_members(tenant))
 
 
 def _usage(tenant: str, settings: Settings) -> Usage:
+    links = contact_links.everything(tenant)
     return Usage(
-        owners={row.contact_id: row.member_id for row in contacts.links(tenant)},
+        owners={row.contact_id: row.member_id for row in links},
         invoices=invoices.count_by_contact(tenant),
         tag_domains=settings.tenants[tenant].plus_tag_domains,
     )

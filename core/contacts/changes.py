@@ -13,7 +13,7 @@ import structlog
 from core import people
 from core.contacts import deciding, deciding_anew, waiting
 from core.contacts.evidence import evidence
-from core.db import contact_decisions, contact_reads, contacts, problems
+from core.db import contact_decisions, contact_links, contact_reads, contacts, problems
 from core.db.contact_decisions import Decision
 from core.db.database import atomically
 from core.matching.contact import ACTIVE, MirrorContact
@@ -30,10 +30,10 @@ def noticed(
     tenant: str, contact_ids: Iterable[str], policy: TenantSettings, now: datetime
 ) -> None:
     """These contacts have just been read and stand in the mirror."""
-    linked = contacts.member_of(tenant, contact_ids)
+    linked = contact_links.members_of(tenant, contact_ids)
     for some in _chunks(sorted(linked.items(), key=lambda item: item[1])):
         _noticed_together(tenant, some, policy, now)
-    for member_id, lost in contacts.merged_away(tenant).items():
+    for member_id, lost in contact_links.merged_away(tenant).items():
         _follow(tenant, member_id, lost, policy, now)
     _close_ended(tenant, now)
 
@@ -79,9 +79,11 @@ def _follow(
     """The member becomes the contact that is left, unless that is somebody else's."""
     lost = contacts.get(tenant, lost_id)
     kept = None if lost is None else _survivor(tenant, lost)
-    if lost is None or kept is None or contacts.link_of(tenant, member_id) != lost_id:
+    if lost is None or kept is None:
         return
-    holder = contacts.member_of(tenant, [kept.contact_id]).get(kept.contact_id)
+    if contact_links.contact_of(tenant, member_id) != lost_id:
+        return
+    holder = contact_links.members_of(tenant, [kept.contact_id]).get(kept.contact_id)
     if holder is not None:
         _two_members(tenant, member_id, holder, lost, kept, now)
         return
@@ -136,7 +138,8 @@ def _shown(contact: MirrorContact, member_id: str) -> Mapping[str, str]:
 @atomically
 def _close_ended(tenant: str, now: datetime) -> None:
     """Whoever decided has given one of the two another contact."""
-    standing = {_cause(tenant, member_id) for member_id in contacts.merged_away(tenant)}
+    merged = contact_links.merged_away(tenant)
+    standing = {_cause(tenant, member_id) for member_id in merged}
     for problem in problems.open_problems("contact_merged"):
         if problem.tenant == tenant and problem.cause not in standing:
             problems.close_problem(problem.cause, now)

@@ -9,7 +9,7 @@ from core.contact_fields import answered
 from core.contacts.evidence import cause_of, evidence
 from core.contacts.resolution import Creating, Known, Resolution, Undecided
 from core.contacts.waiting import go_on, hold_all
-from core.db import contact_decisions, contacts, problems, writes
+from core.db import contact_decisions, contact_links, contacts, problems, writes
 from core.db.contact_decisions import Decision
 from core.db.models import Write
 from core.db.writes import WriteState
@@ -30,7 +30,7 @@ def create(tenant: str, member: Member, now: datetime) -> Resolution:
     asked = writes.add_locked(tenant, LaneName.CONTACTS, member.id, now, data)
     if asked.state == WriteState.DONE:
         # It was created between our look and our lock; or its contact went to another.
-        contact_id = contacts.link_of(tenant, member.id)
+        contact_id = contact_links.contact_of(tenant, member.id)
         if contact_id is not None:
             return Known(contact_id)
         writes.due_again(asked, now, data=data)
@@ -67,7 +67,7 @@ def created(
     if names_taken:
         shown["names_taken"] = list(names_taken)
     rule, contact_id = MatchRule.CREATED, contact.contact_id
-    if not contacts.link(tenant, member_id, contact_id, rule, shown, now):
+    if not contact_links.link(tenant, member_id, contact_id, rule, shown, now):
         reason = "the contact with its number is another member's"
         _refuse(tenant, member_id, reason, now)
         return
@@ -98,7 +98,7 @@ def name_clash(tenant: str, name: str, reason: str) -> Mapping[str, Any]:
         contact, with the ``member_id`` it is linked to, or an empty one.
     """
     found = _in_use(tenant, name)
-    members = contacts.member_of(tenant, [contact.contact_id for contact in found])
+    members = contact_links.members_of(tenant, [each.contact_id for each in found])
     held_by = [
         {
             **evidence(Candidate(contact, True, f"has the name {name}")),

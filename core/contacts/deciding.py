@@ -6,7 +6,7 @@ from core import contact_messages, people
 from core.contacts import creating, waiting
 from core.contacts.evidence import cause_of, evidence, reason_of
 from core.contacts.resolution import Creating, Known, Resolution, Undecided
-from core.db import contact_decisions, contacts, outbox, problems, writes
+from core.db import contact_decisions, contact_links, contacts, outbox, problems, writes
 from core.db.contact_decisions import Decision
 from core.db.writes import WriteState
 from core.matching.contact import ACTIVE, ARCHIVED
@@ -40,7 +40,7 @@ def resolve(
         return Known(linked.contact_id, others_wait=was_asked)
     member = people.newest(tenant, member)
     # From here on somebody at the desk may decide about the same member.
-    contacts.lock_member(tenant, member.id)
+    contact_links.lock_member(tenant, member.id)
     decision = decide(tenant, member, policy)
     match decision:
         case Matched():
@@ -57,7 +57,7 @@ def find(tenant: str, member: Member, policy: TenantSettings, now: datetime) -> 
     if linked is not None and linked.status == ACTIVE:
         return
     member = people.newest(tenant, member)
-    contacts.lock_member(tenant, member.id)
+    contact_links.lock_member(tenant, member.id)
     decision = decide(tenant, member, policy)
     if not isinstance(decision, Matched):
         return
@@ -68,13 +68,13 @@ def find(tenant: str, member: Member, policy: TenantSettings, now: datetime) -> 
 
 def decide(tenant: str, member: Member, policy: TenantSettings) -> Match:
     """What the rules say now; nothing is written."""
-    linked_to = contacts.link_of(tenant, member.id)
+    linked_to = contact_links.contact_of(tenant, member.id)
     found = contacts.candidates(tenant, member, linked_to)
     if not found and linked_to is None:
         return NoMatch()
     known = Circumstances(
         linked_to=linked_to,
-        taken=contacts.member_of(tenant, [each.contact_id for each in found]),
+        taken=contact_links.members_of(tenant, [each.contact_id for each in found]),
         unlinked=contact_decisions.unlinked(tenant, member.id),
         tag_domains=policy.plus_tag_domains,
     )
@@ -94,7 +94,7 @@ def follow_merge(
     Raises:
         VersionMoved: it has become another member's meanwhile.
     """
-    contacts.move_link(tenant, member_id, kept_id, MatchRule.MERGED, now)
+    contact_links.move(tenant, member_id, kept_id, MatchRule.MERGED, now)
     contact_decisions.note(
         tenant,
         member_id,
@@ -123,7 +123,7 @@ def _matched(
     if asked is not None and not writes.drop(tenant, LaneName.CONTACTS, member.id):
         return Creating()
     contact_id = decision.contact.contact_id
-    before = contacts.link_of(tenant, member.id)
+    before = contact_links.contact_of(tenant, member.id)
     if before is not None and before != contact_id:
         follow_merge(tenant, member.id, before, contact_id, policy, now)
     elif before is None:
@@ -190,12 +190,12 @@ def _restore(
 def _tie(tenant: str, member_id: str, decision: Matched, now: datetime) -> bool:
     """Whether they are tied now; False: the contact has just become another's."""
     contact_id = decision.contact.contact_id
-    before = contacts.link_of(tenant, member_id)
+    before = contact_links.contact_of(tenant, member_id)
     if before == contact_id:
         return True
     shown = [evidence(Candidate(decision.contact, True, decision.why))]
     rule = decision.rule
-    if not contacts.link(
+    if not contact_links.link(
         tenant, member_id, contact_id, rule, {"contact": shown[0]}, now
     ):
         return False

@@ -11,7 +11,7 @@ from core import people
 from core.contacts import creating, deciding, deciding_anew, waiting
 from core.contacts.evidence import candidates_of, evidence, reason_of
 from core.contacts.resolution import Known, Undecided
-from core.db import contact_decisions, contacts, invoices, writes
+from core.db import contact_decisions, contact_links, contacts, invoices, writes
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
@@ -56,16 +56,17 @@ def link(
     """
     # In the order of matching, here as below.
     people.lock(tenant, member_id)
-    contacts.lock_member(tenant, member_id)
+    contact_links.lock_member(tenant, member_id)
     contact = _in_use(tenant, contact_id)
-    before = contacts.link_of(tenant, member_id)
+    before = contact_links.contact_of(tenant, member_id)
     if before not in (None, contact_id):
         raise NotDecided(f"member {member_id} is linked to {before}; unlink it first")
     _stop_creating(tenant, member_id)
     shown = evidence(Candidate(contact, True, person.because))
-    rule = MatchRule.PERSON
-    if not contacts.link(tenant, member_id, contact_id, rule, {"contact": shown}, now):
-        owner = contacts.member_of(tenant, [contact_id]).get(contact_id, "another")
+    rule, why = MatchRule.PERSON, {"contact": shown}
+    if not contact_links.link(tenant, member_id, contact_id, rule, why, now):
+        owners = contact_links.members_of(tenant, [contact_id])
+        owner = owners.get(contact_id, "another")
         raise NotDecided(f"contact {contact_id} is member {owner}'s")
     contact_decisions.note(
         tenant,
@@ -94,8 +95,8 @@ def unlink(
         NotDecided: there is no link, or an invoice is about to leave by it.
     """
     people.lock(tenant, member_id)
-    row = contacts.lock_link(tenant, member_id)
-    contacts.lock_member(tenant, member_id)
+    row = contact_links.lock(tenant, member_id)
+    contact_links.lock_member(tenant, member_id)
     if row is None:
         raise NotDecided(f"member {member_id} is linked to no contact")
     leaving = invoices.of_payer(tenant, member_id, InvoiceState.READY)
@@ -107,7 +108,7 @@ def unlink(
         )
     if not people.part(tenant, member_id, now):
         raise NotDecided(f"contact {row.contact_id} is being updated; {SOON}")
-    contacts.unlink(tenant, member_id)
+    contact_links.unlink(tenant, member_id)
     contact_decisions.note(
         tenant,
         member_id,
@@ -135,7 +136,7 @@ def create(
         NotDecided: nothing waits for this, or a contact has the member's number.
     """
     people.lock(tenant, member_id)
-    contacts.lock_member(tenant, member_id)
+    contact_links.lock_member(tenant, member_id)
     held = invoices.of_payer(tenant, member_id, InvoiceState.HELD)
     if not held:
         raise NotDecided(f"nothing waits for a decision about member {member_id}")

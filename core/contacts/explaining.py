@@ -8,7 +8,7 @@ from typing import Any
 from core import people
 from core.contacts import deciding
 from core.contacts.evidence import candidates_of, evidence, reason_of
-from core.db import contact_decisions, contacts, invoices
+from core.db import contact_decisions, contact_links, contacts, invoices
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.models import ContactDecision, Invoice
@@ -53,7 +53,7 @@ class Standing:
 
 def standings(tenant: str, *, undecided_only: bool) -> list[Standing]:
     """Every member that was decided on, in the order of their ids."""
-    linked = {row.member_id: row for row in contacts.links(tenant)}
+    linked = {row.member_id: row for row in contact_links.everything(tenant)}
     latest = contact_decisions.latest(tenant)
     waiting = invoices.count_by_payer(tenant, InvoiceState.HELD)
     shown = contacts.by_ids(tenant, [row.contact_id for row in linked.values()])
@@ -100,7 +100,7 @@ def explain(tenant: str, who: str, settings: Settings) -> Explanation:
     contact = contacts.get(tenant, who)
     if contact is None:
         return _explain_member(tenant, who, settings)
-    owner = contacts.member_of(tenant, [who]).get(who)
+    owner = contact_links.members_of(tenant, [who]).get(who)
     if owner is not None:
         return _explain_member(tenant, owner, settings)
     decisions = contact_decisions.of_contact(tenant, who)
@@ -108,7 +108,7 @@ def explain(tenant: str, who: str, settings: Settings) -> Explanation:
 
 
 def _explain_member(tenant: str, member_id: str, settings: Settings) -> Explanation:
-    linked_to = contacts.link_of(tenant, member_id)
+    linked_to = contact_links.contact_of(tenant, member_id)
     decisions = contact_decisions.of_member(tenant, member_id)
     told = invoices.newest_payer(tenant, member_id)
     if linked_to is None and not decisions and told is None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from core.contacts import waiting
 from core.contacts.desk import SOON, Person
 from core.contacts.resolution import Known
-from core.db import contact_decisions, contacts, invoices, writes
+from core.db import contact_decisions, contact_links, contacts, invoices, writes
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
@@ -67,7 +67,7 @@ def import_links(
         MappingWrong: naming every line that is wrong.
         VersionMoved: somebody was faster with one of them.
     """
-    contacts.lock_all_members(tenant)
+    contact_links.lock_all_members(tenant)
     books = _Books(tenant)
     errors = [text for row in rows if (text := books.error_of(row))]
     if errors:
@@ -109,7 +109,7 @@ class _Books:
 
     def __init__(self, tenant: str) -> None:
         self.contacts = {c.contact_id: c for c in contacts.everything(tenant)}
-        links = contacts.links(tenant)
+        links = contact_links.everything(tenant)
         self.contact_of = {row.member_id: row.contact_id for row in links}
         self.member_of = {row.contact_id: row.member_id for row in links}
         self.asked = writes.all_pending(tenant, LaneName.CONTACTS)
@@ -161,7 +161,7 @@ def _link(
     person: Person,
     now: datetime,
 ) -> None:
-    contacts.link_all(
+    contact_links.link_all(
         [
             {
                 "tenant": tenant,

@@ -6,7 +6,14 @@ from datetime import datetime
 from core import answers
 from core.contacts.evidence import cause_of
 from core.contacts.resolution import Creating, Known
-from core.db import contact_decisions, contacts, invoices, outbox, problems, writes
+from core.db import (
+    contact_decisions,
+    contact_links,
+    invoices,
+    outbox,
+    problems,
+    writes,
+)
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice
@@ -73,7 +80,7 @@ def go_on(
             member_id,
             Decision.RELEASED,
             now,
-            contact_id=contacts.link_of(tenant, member_id),
+            contact_id=contact_links.contact_of(tenant, member_id),
             reason=f"invoices that were held and go on: {len(held)}",
             by=by,
         )

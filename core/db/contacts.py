@@ -1,11 +1,11 @@
-"""The mirror of Xero's contacts, and which member is which contact."""
+"""The mirror of Xero's contacts."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import reduce
 from typing import Any
 
-from peewee import EXCLUDED, SQL, IntegrityError
+from peewee import EXCLUDED, SQL
 
 from core.db.models import Contact, MemberContact
 from core.db.proxy import proxy
@@ -13,17 +13,12 @@ from core.db.statement import (
     Slot,
     Statement,
     for_each_count,
-    insert_once,
-    listed,
+    rows_in_parts,
     statement,
 )
-from core.errors import VersionMoved
 from core.matching.contact import MirrorContact
 from core.matching.normalising import email_key, name_key, number_key
 from core.members import Member
-
-#: Values in one statement.
-_AT_ONCE = 500
 
 #: No key is ever this one: what a member lacks finds nobody.
 NO_KEY = "-"
@@ -78,23 +73,6 @@ def _columns(contact: MirrorContact) -> Mapping[str, Any]:
     }
 
 
-def merged_away(tenant: str) -> dict[str, str]:
-    """Members whose contact Xero has merged into another one, and that contact."""
-    rows = (
-        MemberContact.select(MemberContact.member_id, MemberContact.contact_id)
-        .join(
-            Contact,
-            on=(
-                (Contact.tenant == MemberContact.tenant)
-                & (Contact.contact_id == MemberContact.contact_id)
-            ),
-        )
-        .where((MemberContact.tenant == tenant) & Contact.merged_to.is_null(False))
-        .order_by(MemberContact.member_id)
-    )
-    return {row.member_id: row.contact_id for row in rows}
-
-
 def candidates(
     tenant: str, member: Member, linked_to: str | None
 ) -> list[MirrorContact]:
@@ -146,12 +124,9 @@ def _with_survivors(tenant: str, found: list[MirrorContact]) -> list[MirrorConta
 
 
 def by_ids(tenant: str, contact_ids: Iterable[str]) -> dict[str, MirrorContact]:
-    ids, found = sorted(contact_ids), dict[str, MirrorContact]()
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        rows = _by_ids(len(some)).rows(**listed(some), tenant=tenant)
-        found.update((row.contact_id, _value(row)) for row in rows)
-    return found
+    """Those of them that the mirror knows, by id."""
+    rows = rows_in_parts(_by_ids, sorted(contact_ids), tenant=tenant)
+    return {row.contact_id: _value(row) for row in rows}
 
 
 @for_each_count
@@ -177,6 +152,7 @@ def namesakes(tenant: str, name: str) -> list[MirrorContact]:
 
 
 def count(tenant: str) -> int:
+    """How many contacts the mirror has, whatever their status."""
     found: int = Contact.select().where(Contact.tenant == tenant).count()
     return found
 
@@ -195,6 +171,7 @@ def get(tenant: str, contact_id: str) -> MirrorContact | None:
 
 
 def updated_at(tenant: str, contact_id: str) -> datetime | None:
+    """Xero's own time of the version that the mirror has; None: it has none."""
     row = _contact.first(tenant=tenant, contact_id=contact_id)
     return row.updated_at if row else None
 
@@ -220,136 +197,6 @@ def linked(tenant: str, member_id: str) -> MirrorContact | None:
     """The contact that a member is tied to, as the mirror has it."""
     row = _linked.first(tenant=tenant, member_id=member_id)
     return None if row is None else _value(row)
-
-
-def lock_member(tenant: str, member_id: str) -> None:
-    """Nobody else decides about this member until the commit.
-
-    On SQLite every transaction is alone already.
-    """
-    if proxy.obj.for_update:
-        proxy.execute_sql(
-            "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0)), "
-            "pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            (f"contacts:{tenant}", f"contact:{tenant}:{member_id}"),
-        )
-
-
-def lock_all_members(tenant: str) -> None:
-    """Nobody else decides about any member until the commit.
-
-    A lock for each of twenty thousand would not fit into PostgreSQL's table of locks.
-    """
-    if proxy.obj.for_update:
-        proxy.execute_sql(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            (f"contacts:{tenant}",),
-        )
-
-
-@statement
-def _link_of(tenant: Slot, member_id: Slot) -> Any:
-    return MemberContact.select().where(
-        (MemberContact.tenant == tenant) & (MemberContact.member_id == member_id)
-    )
-
-
-def link_of(tenant: str, member_id: str) -> str | None:
-    row = _link_of.first(tenant=tenant, member_id=member_id)
-    return row.contact_id if row else None
-
-
-def member_of(tenant: str, contact_ids: Iterable[str]) -> dict[str, str]:
-    """Which of these contacts are linked, and to whom."""
-    ids, found = sorted(contact_ids), dict[str, str]()
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        rows = _links_of(len(some)).rows(**listed(some), tenant=tenant)
-        found.update((row.contact_id, row.member_id) for row in rows)
-    return found
-
-
-@for_each_count
-def _links_of(ids: list[Slot], tenant: Slot) -> Any:
-    return MemberContact.select().where(
-        (MemberContact.tenant == tenant) & MemberContact.contact_id.in_(ids)
-    )
-
-
-def link(
-    tenant: str,
-    member_id: str,
-    contact_id: str,
-    rule: str,
-    evidence: Mapping[str, Any],
-    now: datetime,
-) -> bool:
-    """Tie a member to a contact; False if either is tied to somebody else."""
-    insert_once(
-        MemberContact,
-        tenant=tenant,
-        member_id=member_id,
-        contact_id=contact_id,
-        rule=rule,
-        evidence=dict(evidence),
-        decided_at=now,
-    )
-    return link_of(tenant, member_id) == contact_id
-
-
-def unlink(tenant: str, member_id: str) -> None:
-    MemberContact.delete().where(
-        (MemberContact.tenant == tenant) & (MemberContact.member_id == member_id)
-    ).execute()
-
-
-def lock_link(tenant: str, member_id: str) -> MemberContact | None:
-    """The link, which no invoice that is being raised relies on, until the commit."""
-    query = MemberContact.select().where(
-        (MemberContact.tenant == tenant) & (MemberContact.member_id == member_id)
-    )
-    row: MemberContact | None = next(
-        iter(query.for_update() if proxy.obj.for_update else query), None
-    )
-    return row
-
-
-def link_all(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Many at once.
-
-    Raises:
-        VersionMoved: a member or a contact has been tied to another meanwhile.
-    """
-    try:
-        MemberContact.insert_many(rows).execute()
-    except IntegrityError as error:
-        raise VersionMoved("somebody linked one of them first; try again") from error
-
-
-def move_link(tenant: str, member_id: str, to: str, rule: str, now: datetime) -> None:
-    """The member is another contact from now on; what was before stays as evidence.
-
-    Raises:
-        VersionMoved: that contact has become another member's meanwhile.
-    """
-    row = _link_of.one(tenant=tenant, member_id=member_id)
-    history = row.evidence.pop("history", [])
-    was = {"contact_id": row.contact_id, "rule": row.rule, "evidence": row.evidence}
-    until = {"decided_at": row.decided_at.isoformat(), "until": now.isoformat()}
-    query = MemberContact.update(
-        contact_id=to,
-        rule=rule,
-        decided_at=now,
-        evidence={"history": [*history, {**was, **until}]},
-    )
-    try:
-        query.where(MemberContact.id == row.id).execute()
-    except IntegrityError as error:
-        raise VersionMoved(f"{to} has just become another member's") from error
-
-
-def links(tenant: str) -> list[MemberContact]:
-    return list(MemberContact.select().where(MemberContact.tenant == tenant))
 
 
 def _value(row: Contact) -> MirrorContact:

@@ -10,6 +10,7 @@ from core.db.statement import (
     Slot,
     by_id,
     for_each_count,
+    in_parts,
     insert_once,
     listed,
     statement,
@@ -82,6 +83,7 @@ def _find(source: Slot, message_id: Slot) -> Any:
 
 
 def find(source: str, message_id: str) -> Inbox | None:
+    """The message with this id of this source; None: none was taken."""
     row: Inbox | None = _find.first(source=source, message_id=message_id)
     return row
 
@@ -119,11 +121,10 @@ def waiting(limit: int) -> list[Inbox]:
 
 def release(row_ids: Sequence[int], now: datetime) -> None:
     """Held messages are to be handled after all, as if they had just been accepted."""
-    for start in range(0, len(row_ids), 500):
-        some = list(row_ids[start : start + 500])
+    for some in in_parts(row_ids):
         Inbox.update(
             state=InboxState.ACCEPTED, due_at=now, woken_at=None, tries=0
-        ).where(Inbox.id.in_(some) & (Inbox.state == InboxState.HELD)).execute()
+        ).where(Inbox.id.in_(list(some)) & (Inbox.state == InboxState.HELD)).execute()
 
 
 def is_overtaken(row: Inbox) -> bool:
@@ -242,6 +243,7 @@ def oldest_unfinished() -> datetime | None:
 
 
 def counts() -> dict[str, int]:
+    """How many messages there are in each state, by its name."""
     states: Sequence[InboxState] = tuple(InboxState)
     return {
         state.value: Inbox.select().where(Inbox.state == state).count()

@@ -207,6 +207,7 @@ def _of_payer(tenant: Slot, member_id: Slot) -> Any:
 
 
 def of_payer(tenant: str, member_id: str, *states: InvoiceState) -> list[Invoice]:
+    """The member's invoices in any of these states, the oldest first."""
     rows = _of_payer.rows(tenant=tenant, member_id=member_id)
     return [row for row in rows if row.state in states]
 
@@ -331,6 +332,7 @@ def _standing_payments(invoice: Slot) -> Any:
 
 
 def what_is_known(invoice: Invoice) -> Known:
+    """What the last reading of it left in the books, to compare the next one with."""
     standing = _standing_payments.rows(invoice=invoice.id)
     return Known(
         status=invoice.xero_status,
@@ -438,6 +440,7 @@ def expect_no_echo(invoice_ids: Iterable[int]) -> None:
 
 
 def counts() -> dict[str, int]:
+    """How many invoices there are in each state, by its name."""
     return {
         state.value: Invoice.select().where(Invoice.state == state).count()
         for state in InvoiceState

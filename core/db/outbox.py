@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from core.db.models import Inbox, Invoice, Outbox
-from core.db.statement import Slot, insert_once, statement
+from core.db.statement import Slot, in_parts, insert_once, statement
 from core.messages import OutboundMessage, as_cloud_event, canonical
 
 log = structlog.get_logger()
@@ -88,9 +88,8 @@ def send_again_after(stream_id: tuple[int, int]) -> int:
         )
         if entry_id(row.stream_id) > stream_id
     ]
-    for start in range(0, len(lost), 500):
-        batch = lost[start : start + 500]
-        Outbox.update(stream_id=None).where(Outbox.id.in_(batch)).execute()
+    for some in in_parts(lost):
+        Outbox.update(stream_id=None).where(Outbox.id.in_(list(some))).execute()
     return len(lost)
 
 

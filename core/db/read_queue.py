@@ -40,6 +40,7 @@ class ReadQueue(Generic[ReadT]):
         self._ask.first(**values)
 
     def due(self, tenant: str, now: datetime, limit: int) -> list[ReadT]:
+        """Reads that are due, the longest due first."""
         return self._due.rows(tenant=tenant, now=now, limit=limit)
 
     def deferred(self, tenant: str, now: datetime, limit: int) -> list[ReadT]:
@@ -47,6 +48,7 @@ class ReadQueue(Generic[ReadT]):
         return self._deferred.rows(tenant=tenant, now=now, limit=limit)
 
     def next_due(self, tenant: str) -> datetime | None:
+        """When the next read is due; None: none is asked for."""
         row = self._next.first(tenant=tenant)
         return row.due_at if row else None
 

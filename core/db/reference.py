@@ -122,6 +122,7 @@ def _price(row: PriceRow) -> Price:
 
 
 def cursor(tenant: str, resource: str) -> datetime | None:
+    """Everything that changed before this moment has been read; None: nothing yet."""
     row = Cursor.get_or_none(_of(tenant, resource))
     return row.read_until if row else None
 

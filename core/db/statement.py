@@ -11,12 +11,12 @@ what runs for every message is written once, with a slot for each value:
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from peewee import Context, ForeignKeyAccessor, ForeignKeyField, Node
 
@@ -29,6 +29,12 @@ _CONVERTERS: Mapping[type, Callable[[Any], Any]] = {
     dict: JsonField().db_value,
     list: JsonField().db_value,
 }
+
+
+ValueT = TypeVar("ValueT")
+
+#: Values of a list in one statement.
+_AT_ONCE = 500
 
 
 class Slot(Node):
@@ -126,6 +132,20 @@ def for_each_count(build: Callable[..., Any]) -> Callable[[int], Statement]:
         return Statement(with_items, [*items, *own])
 
     return of
+
+
+def rows_in_parts(
+    of: Callable[[int], Statement], values: Sequence[Any], **others: Any
+) -> Iterator[Any]:
+    """The rows for a list of any length."""
+    for some in in_parts(values):
+        yield from of(len(some)).rows(**listed(some), **others)
+
+
+def in_parts(values: Sequence[ValueT]) -> Iterator[Sequence[ValueT]]:
+    """All of them, as many at once as one statement should have."""
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]
 
 
 def insert(model: Any, **values: Any) -> Any:

@@ -74,10 +74,6 @@ def end_refresh(
     )
 
 
-def replace_ciphertext(row: Connection, ciphertext: bytes) -> None:
-    Connection.update(ciphertext=ciphertext).where(Connection.id == row.id).execute()
-
-
 def add_attempt(state_hash: str, verifier: bytes, now: datetime) -> None:
     ConsentAttempt.delete().where(
         ConsentAttempt.created_at < now - CONSENT_WITHIN

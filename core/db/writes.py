@@ -270,6 +270,7 @@ def count_due(tenant: str, kind: str, now: datetime, most: int) -> int:
 
 
 def oldest_due(tenant: str, kind: str, now: datetime) -> datetime | None:
+    """Since when the longest due element waits; None: none is due."""
     row = next(iter(_due.rows(tenant=tenant, kind=kind, now=now, limit=1)), None)
     return row.due_at if row else None
 
@@ -345,6 +346,7 @@ def _elements(intent: Slot) -> Any:
 
 
 def elements(intent: Intent) -> list[Write]:
+    """What the intent is to write and has no outcome yet."""
     rows: list[Write] = _elements.rows(intent=intent.id)
     for row in rows:
         row.intent = intent
@@ -357,6 +359,7 @@ def numbers_of(elements: Sequence[Write]) -> dict[int, str]:
 
 
 def xero_ids_of(elements: Sequence[Write]) -> dict[int, str]:
+    """Xero's id of each element's invoice, by the element's id."""
     return _of_invoices(elements, "xero_id")
 
 
@@ -384,6 +387,7 @@ def _finish(write: Slot, state: Slot, reason: Slot) -> Any:
 
 
 def finish(write: Write, state: WriteState, reason: str = "") -> None:
+    """It is done, or refused for a reason that a person should read."""
     _finish.changed(write=write.id, state=state, reason=reason)
 
 

@@ -64,6 +64,7 @@ class Name:
 
 @lru_cache(maxsize=8_192)
 def taken_apart(name: str, number: str) -> Name:
+    """The parts of a name, into which a member's ``number`` may have been stamped."""
     first, *others = _TRADING_AS.split(_without_number(name, number))
     if others:
         also = tuple(replace(_one(other), is_company=True) for other in others)

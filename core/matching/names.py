@@ -29,6 +29,8 @@ class Likeness(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
+    """How well they go together, and why, in words for a person."""
+
     likeness: Likeness
     why: str
     #: Only the surname differs: what marriage does, and an address or number can tell.

@@ -8,6 +8,8 @@ from core.matching.contact import MirrorContact
 
 
 class MatchRule(StrEnum):
+    """How a member's contact was found: the rules in their order, and other ways."""
+
     LINK = "stored_link"
     CONTACT_NUMBER = "contact_number"
     ACCOUNT_NUMBER = "account_number"
@@ -58,6 +60,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
+    """It is this one, beyond doubt."""
+
     contact: MirrorContact
     rule: MatchRule
     why: str
@@ -74,7 +78,7 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class NoMatch:
-    pass
+    """No rule finds any: a contact is to be created."""
 
 
 Match = Matched | Ambiguous | NoMatch

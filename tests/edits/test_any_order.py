@@ -7,8 +7,7 @@ from functools import partial
 
 import pytest
 
-from core.db import contacts as mirror
-from core.db import problems
+from core.db import contact_links, problems
 from sandbox.xero import contacts
 from sandbox.xero.books import Event
 from sandbox.xero.fields import Fields
@@ -119,7 +118,7 @@ def test_any_order_ends_in_the_same_links(
     history.sides.come_to_rest()
     found = {
         link.member_id: history.labels.get(link.contact_id, "made for them")
-        for link in mirror.links("main")
+        for link in contact_links.everything("main")
     }
     assert found == history.expected
     assert list(shared_contacts()) == []

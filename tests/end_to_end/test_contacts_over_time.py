@@ -6,7 +6,7 @@ from typing import Any
 
 from core.contacts import deciding
 from core.contacts.resolution import Known
-from core.db import contact_decisions, positions, problems, profiles
+from core.db import contact_decisions, contact_links, positions, problems, profiles
 from core.db import contacts as mirror
 from core.db.contact_decisions import Decision
 from core.db.database import transaction
@@ -402,7 +402,7 @@ def test_whoever_decides_on_a_merged_contact_follows_it(world: World) -> None:
         mirror.put("main", [away])
         found = deciding.resolve("main", payer, policy, world.clock.now())
     assert found == Known(second)
-    assert mirror.link_of("main", who["id"]) == second
+    assert contact_links.contact_of("main", who["id"]) == second
     world.wait(lambda: changes(world, who) != [], "it is told")
     assert ("contact_id", first, second, "merged") in changes(world, who)
 

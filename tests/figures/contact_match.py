@@ -17,7 +17,7 @@ from typing import Any
 
 from core.contacts import deciding
 from core.contacts.resolution import Creating, Known, Undecided
-from core.db import contacts
+from core.db import contact_links, contacts
 from core.db.database import close_books, migrate, open_books, transaction
 from core.matching.contact import MirrorContact
 from core.members import Member
@@ -46,7 +46,7 @@ def measure(folder: Path, members: int, contacts_count: int) -> dict[str, float]
     matched = time.monotonic()
     _match(some)
     known = time.monotonic()
-    linked = len({row.contact_id for row in contacts.links("main")})
+    linked = len({row.contact_id for row in contact_links.everything("main")})
     close_books()
     return {
         "members": len(some),

@@ -10,7 +10,7 @@ import pytest
 from core.clock import SystemClock
 from core.contacts import deciding, waiting
 from core.contacts.resolution import Creating, Known, Undecided
-from core.db import contacts, invoices, problems, reference, writes
+from core.db import contact_links, contacts, invoices, problems, reference, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
@@ -88,7 +88,8 @@ def raised(invoice_id: int) -> None:
 
 def links() -> dict[str, str]:
     with opened_books(Settings()):
-        return {row.member_id: row.contact_id for row in contacts.links("main")}
+        rows = contact_links.everything("main")
+        return {row.member_id: row.contact_id for row in rows}
 
 
 def open_problems() -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.db import contacts, invoices
+from core.db import contact_links, invoices
 from core.db.database import close_books, migrate, open_books, transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice, MemberContact, Payment
@@ -147,7 +147,7 @@ def raise_invoice(
         amount_paid=paid,
         created_at=NOW,
     )
-    contacts.link("main", wish["member_id"], contact_id, "created", {}, NOW)
+    contact_links.link("main", wish["member_id"], contact_id, "created", {}, NOW)
     if is_paid:
         payment = XeroPayment(f"payment-{count}", paid, NOW.date(), "")
         invoices.record_payments(row, [payment], [], NOW)

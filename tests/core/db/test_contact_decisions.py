@@ -12,7 +12,7 @@ from core.contacts.desk import NotDecided, Person
 from core.contacts.evidence import cause_of
 from core.contacts.importing import Row, import_links
 from core.contacts.resolution import Known, Undecided
-from core.db import contacts, invoices, problems, writes
+from core.db import contact_links, contacts, invoices, problems, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice, Write
@@ -154,7 +154,7 @@ class Playing:
 
 
 def check() -> None:
-    links = {row.member_id: row.contact_id for row in contacts.links("main")}
+    links = {row.member_id: row.contact_id for row in contact_links.everything("main")}
     assert len(set(links.values())) == len(links)
     to_create = writes.all_pending("main", LaneName.CONTACTS)
     asked = {problem.cause for problem in problems.open_problems()}
@@ -190,7 +190,7 @@ def test_in_whatever_order_messages_come_each_gets_the_same_contact(
     for turn in range(len(some)):
         with transaction():
             for each in some:
-                contacts.unlink("main", each.id)
+                contact_links.unlink("main", each.id)
             contacts.put(
                 "main",
                 [
@@ -201,9 +201,8 @@ def test_in_whatever_order_messages_come_each_gets_the_same_contact(
             )
             for member in (*some[turn:], *some[:turn]):
                 deciding.resolve("main", member, POLICY, NOW)
-        ends.add(
-            tuple(sorted((r.member_id, r.contact_id) for r in contacts.links("main")))
-        )
+        links = contact_links.everything("main")
+        ends.add(tuple(sorted((row.member_id, row.contact_id) for row in links)))
     assert ends == {(("100001", "c-1"), ("100003", "c-2"), ("100004", "c-3"))}
 
 
@@ -257,7 +256,7 @@ def test_an_unlinking_and_a_message_at_once_agree(books: None, turn: int) -> Non
     ]
     together(3, lambda n: works[n]())
     check()
-    linked_to = contacts.link_of("main", member.id)
+    linked_to = contact_links.contact_of("main", member.id)
     states = {(row.state, row.contact_id) for row in Invoice.select()}
     assert states == ({("ready", "c-1")} if linked_to else {("waiting", None)})
 

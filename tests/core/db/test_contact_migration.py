@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from core.db import contact_decisions, contacts, database, lanes, reference
+from core.db import (
+    contact_decisions,
+    contact_links,
+    database,
+    lanes,
+    reference,
+)
 from core.db.database import close_books, migrate, open_books, transaction
 from core.db.models import Contact, MemberContact
 from core.db.proxy import proxy
@@ -63,7 +69,7 @@ def test_what_was_decided_before_is_kept_with_its_rule(older_books: None) -> Non
     )
     assert row.candidates == []
     assert row.decided_at == NOW
-    assert contacts.link_of("main", "100123") == "c-1"
+    assert contact_links.contact_of("main", "100123") == "c-1"
 
 
 def test_the_mirror_is_read_from_the_beginning(older_books: None) -> None:
