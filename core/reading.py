@@ -7,13 +7,14 @@ import structlog
 
 from core.calls import IDS_TOGETHER, Door, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import invoices, reads
+from core.db import invoices, reads, writes
 from core.db.database import transaction
 from core.db.models import Invoice, InvoiceRead
 from core.facts import XeroInvoice
 from core.quota import Purpose
 from core.registry import HOOK_RETRY, PluginFailed
 from core.settling import Settler
+from core.waking import LaneName
 from core.xero_json import invoice as parse_invoice
 
 log = structlog.get_logger()
@@ -59,7 +60,14 @@ class ReadsLane:
         """What could wait and costs nothing in a call that is made anyway."""
         if not places:
             return []
-        return self._worth_a_call(tenant, reads.deferred(tenant, now, places), now)
+        asked = self._worth_a_call(tenant, reads.deferred(tenant, now, places), now)
+        # Looked at after the reads: an outcome must find its echo still waiting.
+        on_their_way = writes.claimed_keys(tenant, LaneName.EMAILS)
+        if not on_their_way:
+            return asked
+        known = invoices.by_xero_id(tenant, [read.xero_id for read in asked])
+        emailed = {i for i, row in known.items() if str(row.id) in on_their_way}
+        return [read for read in asked if read.xero_id not in emailed]
 
     def _worth_a_call(
         self, tenant: str, asked: Sequence[InvoiceRead], now: datetime

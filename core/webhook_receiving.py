@@ -4,7 +4,7 @@ An event is a doorbell: it says that something changed, not what.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -62,6 +62,7 @@ class WebhookReceiver:
         ids = {event.resource_id for event in events}
         known = invoices.by_xero_id(tenant, ids)
         foreign = invoices.foreign(tenant, ids) - known.keys()
+        known |= self._after_their_outcome(known)
         for event in events:
             if event.resource_id in foreign:
                 self._count("other")
@@ -72,6 +73,20 @@ class WebhookReceiver:
                 reads.ask(
                     tenant, event.resource_id, due_at, now, event_at=event.event_at
                 )
+
+    @staticmethod
+    def _after_their_outcome(known: Mapping[str, Invoice]) -> dict[str, Invoice]:
+        """Those whose e-mail is on its way, so that its outcome is not recorded now.
+
+        Whichever of the two is second must see the first: an outcome that misses its
+        echo goes on expecting it, and takes a payment for it.
+        """
+        rows = sorted(known.items(), key=lambda item: item[1].id)
+        return {
+            xero_id: invoices.lock(row.id)
+            for xero_id, row in rows
+            if writes.is_claimed(row.tenant, LaneName.EMAILS, str(row.id))
+        }
 
     def _when_to_read(
         self, event: WebhookEvent, invoice: Invoice | None, now: datetime

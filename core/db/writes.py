@@ -182,6 +182,16 @@ def is_claimed(tenant: str, kind: str, key: str) -> bool:
     return _state_of(tenant, kind, key) == WriteState.CLAIMED
 
 
+@statement
+def _all_claimed(tenant: Slot, kind: Slot) -> Any:
+    return Write.select().where(_of(tenant, kind) & (Write.state == WriteState.CLAIMED))
+
+
+def claimed_keys(tenant: str, kind: str) -> set[str]:
+    """What calls of this kind are about that are on their way or not recorded yet."""
+    return {row.key for row in _all_claimed.rows(tenant=tenant, kind=kind)}
+
+
 def stands(tenant: str, kind: str, key: str) -> bool:
     """Whether this was asked for and Xero has not refused it."""
     return _state_of(tenant, kind, key) not in (None, WriteState.REFUSED)

@@ -9,6 +9,7 @@ that hours pass in no time.
 
 import itertools
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -300,15 +301,15 @@ class Year:
         """
         self._expected[message_type] += more
         failed = self._failures()
-        waited_s = 0.0
+        deadline_s = time.monotonic() + PATIENCE_S
         while not (self._has(message_type) and also()):
-            self.platform.wait_until(lambda _: self._has(message_type), 0.2)
-            waited_s += 0.2
+            if time.monotonic() > deadline_s:
+                raise TrafficStopped(f"waited too long for {message_type}")
+            # Not for the message alone: it may have come, and the other not.
+            self.platform.wait_until(lambda _: self._has(message_type) and also(), 0.2)
             if leap_s and self._failures() > failed:
                 failed = self._failures()
                 self.clock.advance(leap_s)
-            if waited_s > PATIENCE_S:
-                raise TrafficStopped(f"waited too long for {message_type}")
 
     def _has(self, message_type: str) -> bool:
         came = sum(r.type == message_type for r in self.platform.received)
