@@ -9,6 +9,10 @@ STAMP := $(VENV)/installed
 FIGURES ?=
 T ?=
 
+# Most tests wait more than they work: two processes at a time, each with servers of its
+# own. `make test SIDE_BY_SIDE=` runs one test after the other.
+SIDE_BY_SIDE ?= --numprocesses=2 --dist=loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-sqlite test-postgres test-tools faults lint fmt types \
 	imports lock figures clean
@@ -34,10 +38,10 @@ demo: setup ## a member year in a minute, on this machine alone
 test: test-sqlite test-postgres ## the whole suite, on SQLite and on PostgreSQL
 
 test-sqlite: setup ## the whole suite on SQLite
-	SETTLED_TEST_DATABASE=sqlite $(BIN)/python -m pytest --ignore=tests/tools $(T)
+	SETTLED_TEST_DATABASE=sqlite $(BIN)/python -m pytest --ignore=tests/tools $(SIDE_BY_SIDE) $(T)
 
 test-postgres: setup ## the whole suite on PostgreSQL
-	SETTLED_TEST_DATABASE=postgres $(BIN)/python -m pytest --ignore=tests/tools $(T)
+	SETTLED_TEST_DATABASE=postgres $(BIN)/python -m pytest --ignore=tests/tools $(SIDE_BY_SIDE) $(T)
 
 test-tools: setup ## what needs programs that pip does not bring; says which are missing
 	@for tool in chromium promtool php node; do \

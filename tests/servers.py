@@ -28,6 +28,9 @@ from bus.embedded import RedisServerMissing, find_server
 
 START_TIMEOUT_S = 30
 
+#: Another run of the suite beside this one begins elsewhere.
+_ports = itertools.count(os.getpid() * 37)
+
 #: PostgreSQL refuses to run as root; this user exists everywhere and owns nothing.
 UNPRIVILEGED = "nobody"
 
@@ -318,9 +321,17 @@ def lives(pid: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody listens on, and that no other process of the suite is given.
+
+    Below those from which the system takes the ports of clients, and for each process
+    of pytest-xdist (gw0, gw1, …) a thousand of its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = 20_000 + worker * 1_000 + next(_ports) % 1_000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
