@@ -14,7 +14,7 @@ from core import answers, invoice_messages, people
 from core.business_days import day_of, due_on
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import invoices, outbox, problems, reads, recovery, writes
+from core.db import contacts, invoices, outbox, problems, reads, recovery, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Intent, Invoice, Write
@@ -70,6 +70,31 @@ class RaiseInvoices(WriteKind):
                 numbers = invoices.take_numbers(tenant, prefix, year, len(ids))
             allotted.update(zip(ids, numbers, strict=True))
         return allotted
+
+    def sift(self, elements: Sequence[Write], now: datetime) -> Sequence[Write]:
+        """Each on its payer's contact of now, whatever was decided when it was asked.
+
+        The contact may have been merged meanwhile, or have become another member's.
+        """
+        rows = {each.id: invoices.lock(each.invoice_id) for each in elements}
+        payers: dict[str, set[str]] = defaultdict(set)
+        for row in rows.values():
+            payers[row.tenant].add(row.payer_member_id)
+        links = {
+            tenant: contacts.links_of(tenant, ids) for tenant, ids in payers.items()
+        }
+        sifted = []
+        for element in elements:
+            invoice = rows[element.id]
+            contact_id = links[invoice.tenant].get(invoice.payer_member_id)
+            if contact_id is None:
+                reason = f"member {invoice.payer_member_id} has no contact any more"
+                _refused(element, invoice, reason, now)
+                continue
+            if contact_id != invoice.contact_id:
+                invoices.change(invoice, contact_id=contact_id)
+            sifted.append(element)
+        return sifted
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
@@ -145,6 +170,8 @@ class RaiseInvoices(WriteKind):
             self._raised(element, invoice, outcome.record, now)
         elif outcome.errors == (NOT_OURS,):
             self._renumber(element, invoice, outcome.record, now)
+        elif _has_another_contact(invoice):
+            writes.due_again(element, now)  # it was refused on the one before
         else:
             _refused(element, invoice, "; ".join(outcome.errors), now)
 
@@ -268,8 +295,14 @@ def _is_lost(invoice: Invoice, there: XeroInvoice) -> bool:
     return is_of_ours and not known
 
 
+def _has_another_contact(invoice: Invoice) -> bool:
+    """Whether its payer's contact was merged while the invoice was on its way."""
+    linked = contacts.link_of(invoice.tenant, invoice.payer_member_id)
+    return linked not in (None, invoice.contact_id)
+
+
 def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> None:
-    """Xero says no to this one: a person must look, and the platform is told."""
+    """This one can't be raised so: a person must look, and the platform is told."""
     writes.finish(element, WriteState.REFUSED, reason)
     if invoice.undone_by is not None:
         # It was not wanted any more: there is nothing that a person should mend.
@@ -284,7 +317,7 @@ def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> No
     problems.open_problem(
         "invoice_refused",
         cause,
-        f"Xero refuses {invoice.reference}: {reason}",
+        f"{invoice.reference} is refused: {reason}",
         now,
         tenant=invoice.tenant,
     )

@@ -86,9 +86,21 @@ def invoice_again(tenant: str, member_id: str, contact_id: str, now: datetime) -
         if not writes.is_claimed(tenant, LaneName.INVOICES, str(invoice.id)):
             invoices.change(invoice, contact_id=contact_id)
     for invoice in locked(tenant, member_id, InvoiceState.REFUSED):
-        if writes.ask_again(tenant, LaneName.INVOICES, str(invoice.id), now):
-            invoices.change(invoice, state=InvoiceState.READY, contact_id=contact_id)
-            problems.close_problem(f"invoice:{invoice.id}", now)
+        raise_again(invoice, contact_id, now)
+
+
+def raise_again(invoice: Invoice, contact_id: str, now: datetime) -> None:
+    """What was refused is asked of Xero once more, on this contact."""
+    if writes.ask_again(invoice.tenant, LaneName.INVOICES, str(invoice.id), now):
+        invoices.change(invoice, state=InvoiceState.READY, contact_id=contact_id)
+        problems.close_problem(f"invoice:{invoice.id}", now)
+
+
+def take_back(invoice: Invoice, now: datetime) -> None:
+    """What was refused waits for its payer's contact, as if never asked of Xero."""
+    writes.drop(invoice.tenant, LaneName.INVOICES, str(invoice.id))
+    invoices.change(invoice, state=InvoiceState.WAITING, contact_id=None)
+    problems.close_problem(f"invoice:{invoice.id}", now)
 
 
 def locked(tenant: str, member_id: str, state: InvoiceState) -> Iterator[Invoice]:

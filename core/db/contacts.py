@@ -276,6 +276,20 @@ def _links_of(ids: list[Slot], tenant: Slot) -> Any:
     )
 
 
+def links_of(tenant: str, member_ids: Iterable[str]) -> dict[str, str]:
+    """Which of these members are linked, and to which contact; at most one batch."""
+    ids = sorted(set(member_ids))
+    rows = _links_of_members(len(ids)).rows(**listed(ids), tenant=tenant) if ids else []
+    return {row.member_id: row.contact_id for row in rows}
+
+
+@for_each_count
+def _links_of_members(ids: list[Slot], tenant: Slot) -> Any:
+    return MemberContact.select().where(
+        (MemberContact.tenant == tenant) & MemberContact.member_id.in_(ids)
+    )
+
+
 def link(
     tenant: str,
     member_id: str,
