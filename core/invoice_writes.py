@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from core import answers, invoice_messages, people
 from core.business_days import day_of, due_on
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
+from core.contact_update_writes import read_of
 from core.db import contacts, invoices, outbox, problems, reads, recovery, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
@@ -26,6 +27,7 @@ from core.settings import Settings
 from core.waking import LaneName, Waker
 from core.workflow_settings import WorkflowTables
 from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
+from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
 from core.xero_json import invoice as parse_invoice
 from core.xero_json import number as json_number
@@ -159,8 +161,15 @@ class RaiseInvoices(WriteKind):
             body["InvoiceNumber"]: body
             for body in json.loads(bytes(intent.body), parse_float=Decimal)["Invoices"]
         }
+        wanted = {n: body["Contact"]["ContactID"] for n, body in asked.items()}
+        elsewhere = [
+            contact_id
+            for number, contact_id in wanted.items()
+            if number in there and there[number].contact_id != contact_id
+        ]
+        merged = _merged(admit, elsewhere)
         return {
-            element_id: _adoptable(there.get(number), asked[number])
+            element_id: _adoptable(there.get(number), asked[number], merged)
             for element_id, number in numbers.items()
         }
 
@@ -188,7 +197,13 @@ class RaiseInvoices(WriteKind):
     ) -> None:
         is_untouched = seen.status == "AUTHORISED" and seen.amount_due == seen.total
         known = invoices.as_seen(seen) if is_untouched else invoices.as_new(seen)
-        invoices.change(invoice, **known, state=InvoiceState.RAISED, raised_at=now)
+        invoices.change(
+            invoice,
+            **known,
+            state=InvoiceState.RAISED,
+            raised_at=now,
+            contact_id=seen.contact_id or invoice.contact_id,
+        )
         writes.finish(element, WriteState.DONE)
         reads.forget_echo(invoice.tenant, seen.invoice_id, invoice.xero_updated_at)
         if not is_untouched or _was_sent_again(element):
@@ -327,13 +342,38 @@ def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> No
         outbox.say([answer], tenant=invoice.tenant, at=now, answers=row)
 
 
-def _adoptable(there: XeroInvoice | None, asked: Mapping[str, Any]) -> Outcome:
+def _merged(admit: Admit, contact_ids: Iterable[str]) -> Mapping[str, str]:
+    """Into what each of these was merged, and what that was merged into."""
+    into: dict[str, str] = {}
+    unread = set(contact_ids)
+    while unread:
+        with admit() as slot:
+            answer = slot.send(read_of("look_up_contacts", sorted(unread)))
+        found = map(parse_contact, answer.json.get("Contacts") or [])
+        followed = {each.contact_id: each.merged_to for each in found if each.merged_to}
+        into.update(followed)
+        unread = set(followed.values()) - into.keys()
+    return into
+
+
+def _is_now(contact_id: str, there: str, merged: Mapping[str, str]) -> bool:
+    """Whether it is the same contact, or has become that one."""
+    passed: set[str] = set()
+    while contact_id != there and contact_id in merged and contact_id not in passed:
+        passed.add(contact_id)
+        contact_id = merged[contact_id]
+    return contact_id == there
+
+
+def _adoptable(
+    there: XeroInvoice | None, asked: Mapping[str, Any], merged: Mapping[str, str]
+) -> Outcome:
     """Adopt only what is ours: what Xero has is what the intent asked for."""
     if there is None:
         return ABSENT
     same = (
         there.reference == asked["Reference"]
-        and there.contact_id == asked["Contact"]["ContactID"]
+        and _is_now(asked["Contact"]["ContactID"], there.contact_id, merged)
         and there.currency == asked["CurrencyCode"]
         and [
             (ln.description, ln.quantity, ln.unit_amount, ln.account_code, ln.tax_type)

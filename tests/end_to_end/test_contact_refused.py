@@ -205,3 +205,21 @@ def test_a_merge_while_xero_refuses_the_lost_contact_is_enough(world: World) -> 
     )
     world.jump(100)
     assert contact_of(world, asked) == kept
+
+
+def test_a_merge_after_a_lost_answer_makes_no_second_invoice(world: World) -> None:
+    who, lost = known(world)
+    (kept,) = add(world, {"Name": f"Kept {who['id']}", "EmailAddress": "k@example.org"})
+    world.xero.control.fault("500_after", method="PUT", path="/Invoices")
+    asked = renewed(world, who)
+    world.publish(asked)
+    world.wait(lambda: world.has_unknown("invoices"), "an unknown outcome")
+    world.jump(1)
+    world.xero.control.merge_contacts(lost, kept)
+    world.advance(NOTICED)
+    world.quiet()
+    world.advance(KEY_IS_OVER)
+    assert contact_of(world, asked) == kept
+    reference = f"membership:{asked['subject']}"
+    assert [i["Reference"] for i in world.invoices].count(reference) == 1
+    assert world.problems() == []
