@@ -7,7 +7,7 @@ from core.db import contact_decisions, profiles
 from core.db.contact_decisions import Decision
 from tests.end_to_end.conftest import MakeWorld
 from tests.end_to_end.test_contact_desk import link, unlink
-from tests.messages import Data, member, member_updated, renewal_due
+from tests.messages import Data, cancelled, member, member_updated, renewal_due
 from tests.world import World
 
 NOTICED = timedelta(seconds=61)
@@ -102,6 +102,33 @@ def test_who_is_unlinked_before_the_contact_is_restored_waits_for_a_person(
     number = world.hear_answer(asked, "invoice.emailed")["data"]["invoice"]["number"]
     assert world.invoice(number)["Contact"]["ContactID"] == other
     assert world.problems() == []
+
+
+def test_nobody_is_restored_for_what_is_not_wanted_any_more(
+    make_world: MakeWorld,
+) -> None:
+    world = declaring(make_world, archived_contact="restore")
+    who, contact_id = known(world)
+    world.xero.control.archive_contact(contact_id)
+    world.advance(NOTICED)
+    world.quiet()
+    world.xero.control.fault(
+        "429_minute", method="POST", path="/Contacts", times=50, retry_after_s=30
+    )
+    asked = renewed(world, who)
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    world.quiet()
+    undo = cancelled(asked)
+    world.publish(undo)
+    world.hear_answer(undo, "message.done")
+    world.xero.control.clear_faults()
+    world.advance(NOTICED)
+    world.quiet()
+    assert contact(world, contact_id)["ContactStatus"] == "ARCHIVED"
+    wanted = renewal_due(who, subject=f"renewal-2029-{who['id']}")
+    number = world.invoiced({**wanted, "time": world.clock.now().isoformat()})
+    assert world.invoice(number)["Contact"]["ContactID"] == contact_id
 
 
 def test_a_message_about_a_member_alone_restores_nobody(make_world: MakeWorld) -> None:
