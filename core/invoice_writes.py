@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,16 @@ from core import answers, invoice_messages, people
 from core.business_days import day_of, due_on
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import invoices, outbox, problems, reads, recovery, writes
+from core.contact_update_writes import read_of
+from core.db import (
+    contact_links,
+    invoices,
+    outbox,
+    problems,
+    reads,
+    recovery,
+    writes,
+)
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Intent, Invoice, Write
@@ -26,6 +35,7 @@ from core.settings import Settings
 from core.waking import LaneName, Waker
 from core.workflow_settings import WorkflowTables
 from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
+from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
 from core.xero_json import invoice as parse_invoice
 from core.xero_json import number as json_number
@@ -70,6 +80,32 @@ class RaiseInvoices(WriteKind):
                 numbers = invoices.take_numbers(tenant, prefix, year, len(ids))
             allotted.update(zip(ids, numbers, strict=True))
         return allotted
+
+    def sift(self, elements: Sequence[Write], now: datetime) -> Sequence[Write]:
+        """Each on its payer's contact of now, whatever was decided when it was asked.
+
+        The contact may have been merged meanwhile, or have become another member's.
+        """
+        rows = {each.id: invoices.lock(each.invoice_id) for each in elements}
+        payers: dict[str, set[str]] = defaultdict(set)
+        for row in rows.values():
+            payers[row.tenant].add(row.payer_member_id)
+        links = {
+            tenant: contact_links.contacts_of(tenant, ids)
+            for tenant, ids in payers.items()
+        }
+        sifted = []
+        for element in elements:
+            invoice = rows[element.id]
+            contact_id = links[invoice.tenant].get(invoice.payer_member_id)
+            if contact_id is None:
+                reason = f"member {invoice.payer_member_id} has no contact any more"
+                _refused(element, invoice, reason, now)
+                continue
+            if contact_id != invoice.contact_id:
+                invoices.change(invoice, contact_id=contact_id)
+            sifted.append(element)
+        return sifted
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
@@ -134,8 +170,15 @@ class RaiseInvoices(WriteKind):
             body["InvoiceNumber"]: body
             for body in json.loads(bytes(intent.body), parse_float=Decimal)["Invoices"]
         }
+        wanted = {n: body["Contact"]["ContactID"] for n, body in asked.items()}
+        elsewhere = [
+            contact_id
+            for number, contact_id in wanted.items()
+            if number in there and there[number].contact_id != contact_id
+        ]
+        merged = _merged(admit, elsewhere)
         return {
-            element_id: _adoptable(there.get(number), asked[number])
+            element_id: _adoptable(there.get(number), asked[number], merged)
             for element_id, number in numbers.items()
         }
 
@@ -145,6 +188,8 @@ class RaiseInvoices(WriteKind):
             self._raised(element, invoice, outcome.record, now)
         elif outcome.errors == (NOT_OURS,):
             self._renumber(element, invoice, outcome.record, now)
+        elif _has_another_contact(invoice):
+            writes.due_again(element, now)  # it was refused on the one before
         else:
             _refused(element, invoice, "; ".join(outcome.errors), now)
 
@@ -161,7 +206,13 @@ class RaiseInvoices(WriteKind):
     ) -> None:
         is_untouched = seen.status == "AUTHORISED" and seen.amount_due == seen.total
         known = invoices.as_seen(seen) if is_untouched else invoices.as_new(seen)
-        invoices.change(invoice, **known, state=InvoiceState.RAISED, raised_at=now)
+        invoices.change(
+            invoice,
+            **known,
+            state=InvoiceState.RAISED,
+            raised_at=now,
+            contact_id=seen.contact_id or invoice.contact_id,
+        )
         writes.finish(element, WriteState.DONE)
         reads.forget_echo(invoice.tenant, seen.invoice_id, invoice.xero_updated_at)
         if not is_untouched or _was_sent_again(element):
@@ -268,8 +319,14 @@ def _is_lost(invoice: Invoice, there: XeroInvoice) -> bool:
     return is_of_ours and not known
 
 
+def _has_another_contact(invoice: Invoice) -> bool:
+    """Whether its payer's contact was merged while the invoice was on its way."""
+    linked = contact_links.contact_of(invoice.tenant, invoice.payer_member_id)
+    return linked not in (None, invoice.contact_id)
+
+
 def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> None:
-    """Xero says no to this one: a person must look, and the platform is told."""
+    """This one can't be raised so: a person must look, and the platform is told."""
     writes.finish(element, WriteState.REFUSED, reason)
     if invoice.undone_by is not None:
         # It was not wanted any more: there is nothing that a person should mend.
@@ -284,7 +341,7 @@ def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> No
     problems.open_problem(
         "invoice_refused",
         cause,
-        f"Xero refuses {invoice.reference}: {reason}",
+        f"{invoice.reference} is refused: {reason}",
         now,
         tenant=invoice.tenant,
     )
@@ -294,13 +351,38 @@ def _refused(element: Write, invoice: Invoice, reason: str, now: datetime) -> No
         outbox.say([answer], tenant=invoice.tenant, at=now, answers=row)
 
 
-def _adoptable(there: XeroInvoice | None, asked: Mapping[str, Any]) -> Outcome:
+def _merged(admit: Admit, contact_ids: Iterable[str]) -> Mapping[str, str]:
+    """Into what each of these was merged, and what that was merged into."""
+    into: dict[str, str] = {}
+    unread = set(contact_ids)
+    while unread:
+        with admit() as slot:
+            answer = slot.send(read_of("look_up_contacts", sorted(unread)))
+        found = map(parse_contact, answer.json.get("Contacts") or [])
+        followed = {each.contact_id: each.merged_to for each in found if each.merged_to}
+        into.update(followed)
+        unread = set(followed.values()) - into.keys()
+    return into
+
+
+def _is_now(contact_id: str, there: str, merged: Mapping[str, str]) -> bool:
+    """Whether it is the same contact, or has become that one."""
+    passed: set[str] = set()
+    while contact_id != there and contact_id in merged and contact_id not in passed:
+        passed.add(contact_id)
+        contact_id = merged[contact_id]
+    return contact_id == there
+
+
+def _adoptable(
+    there: XeroInvoice | None, asked: Mapping[str, Any], merged: Mapping[str, str]
+) -> Outcome:
     """Adopt only what is ours: what Xero has is what the intent asked for."""
     if there is None:
         return ABSENT
     same = (
         there.reference == asked["Reference"]
-        and there.contact_id == asked["Contact"]["ContactID"]
+        and _is_now(asked["Contact"]["ContactID"], there.contact_id, merged)
         and there.currency == asked["CurrencyCode"]
         and [
             (ln.description, ln.quantity, ln.unit_amount, ln.account_code, ln.tax_type)

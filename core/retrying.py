@@ -5,7 +5,6 @@ from datetime import datetime
 
 from core.contacts import deciding_anew
 from core.db import inbox, invoices, problems, writes
-from core.db.invoices import InvoiceState
 from core.db.models import Inbox, Problem
 from core.errors import SettledError
 from core.settings import Settings
@@ -52,11 +51,10 @@ def _retry_update(problem: Problem, now: datetime, settings: Settings) -> None:
 
 
 def _retry_invoice(problem: Problem, now: datetime, settings: Settings) -> None:
-    invoice = invoices.lock(_id_of(problem))
-    if invoice.state != InvoiceState.REFUSED:
-        raise NothingToRetry(f"{invoice.reference} is {invoice.state}")
-    invoices.change(invoice, state=InvoiceState.READY)
-    writes.ask_again(invoice.tenant, LaneName.INVOICES, str(invoice.id), now)
+    invoice = invoices.load(_id_of(problem))
+    policy = settings.tenants[invoice.tenant]
+    if not deciding_anew.raise_again(invoice, policy, now):
+        raise NothingToRetry(f"{invoice.reference} is not refused any more")
 
 
 def _retry_email(problem: Problem, now: datetime, settings: Settings) -> None:

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from core import answers, invoice_messages, people
-from core.db import inbox, invoices, outbox, problems, writes
+from core.contacts import waiting
+from core.db import contact_links, inbox, invoices, outbox, problems, writes
 from core.db.database import atomically
 from core.db.inbox import InboxState
 from core.db.invoices import InvoiceState
@@ -33,6 +34,7 @@ def commit_undo(
         return
     latest = invoices.latest_round(row.tenant, workflow, undo.subject, undo.charge)
     if latest is not None:
+        _lock_people(latest.invoice.payer_member_id, row, said)
         # In this order, as whoever claims them does: elements, then invoices.
         writes.lock_due_of(latest.invoice_id)
     invoice = None if latest is None else invoices.lock(latest.invoice_id)
@@ -42,6 +44,13 @@ def commit_undo(
         answer = answers.done(row, outcome, summary)
         outbox.say([answer], tenant=row.tenant, at=now, answers=row)
     people.hear_all(row.tenant, said, policy, now)
+
+
+def _lock_people(payer: str, row: Inbox, said: Said) -> None:
+    """Before their invoices, as whoever decides about a contact does."""
+    for member_id in sorted({payer, *(member.id for member in said.members)}):
+        people.lock(row.tenant, member_id)
+    contact_links.lock_member(row.tenant, payer)
 
 
 def _undo(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
@@ -86,7 +95,8 @@ def _void(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
 
 
 def _take_back(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
-    unsent = invoice.state != InvoiceState.READY or writes.cancel(
+    state = InvoiceState(invoice.state)
+    unsent = state is not InvoiceState.READY or writes.cancel(
         invoice.tenant, LaneName.INVOICES, str(invoice.id)
     )
     if not unsent:
@@ -94,6 +104,8 @@ def _take_back(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
         invoices.change(invoice, undone_by=row)
         return None
     invoices.change(invoice, state=InvoiceState.CANCELLED, undone_by=row)
+    if state in (InvoiceState.WAITING, InvoiceState.HELD):
+        waiting.let_lapse(invoice.tenant, invoice.payer_member_id, now)
     problems.close_problem(f"invoice:{invoice.id}", now)
     asked_by = invoice.asked_by
     if asked_by is not None:

@@ -64,6 +64,13 @@ class WriteKind(ABC):
         """What must be taken in a transaction of its own before, by element id."""
         return {}
 
+    def sift(self, elements: Sequence[Write], now: datetime) -> Sequence[Write]:
+        """Those that may leave, in the transaction that claims them.
+
+        What may not is not due any more when this returns.
+        """
+        return elements
+
     @abstractmethod
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime

@@ -137,7 +137,7 @@ class WriteLane:
         due = writes.due(tenant, self.kind.name, now, self.kind.batch)
         allotted = self.kind.allot(tenant, due, now)
         with transaction():
-            elements = writes.lock_due(due)
+            elements = self.kind.sift(writes.lock_due(due), now)
             if not elements:
                 return None
             prepared = self.kind.prepare(elements, allotted, now)

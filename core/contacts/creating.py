@@ -6,9 +6,9 @@ from typing import Any
 
 from core import people
 from core.contact_fields import answered
+from core.contacts import waiting
 from core.contacts.evidence import cause_of, evidence
 from core.contacts.resolution import Creating, Known, Resolution, Undecided
-from core.contacts.waiting import go_on, hold_all
 from core.db import contact_decisions, contact_links, contacts, problems, writes
 from core.db.contact_decisions import Decision
 from core.db.models import Write
@@ -82,7 +82,7 @@ def created(
         candidates=_holders(names_taken),
     )
     people.created(tenant, sent, contact)
-    go_on(tenant, member_id, Known(contact_id), now)
+    waiting.go_on(tenant, member_id, Known(contact_id), now)
 
 
 def refused_by_xero(tenant: str, member: Member, reason: str, now: datetime) -> None:
@@ -113,6 +113,8 @@ def name_taken(
     tenant: str, member: Member, clashes: Sequence[Mapping[str, Any]], now: datetime
 ) -> None:
     """Nobody may choose another name for this newcomer: a person decides."""
+    if waiting.let_lapse(tenant, member.id, now):
+        return
     names = " and ".join(clash["name"] for clash in clashes)
     reason, holders = f"the name {names} is another contact's", _holders(clashes)
     problems.open_problem(
@@ -123,7 +125,7 @@ def name_taken(
         tenant=tenant,
         detail={"candidates": holders, "names_taken": list(clashes)},
     )
-    hold_all(tenant, member.id, reason, now, holders)
+    waiting.hold_all(tenant, member.id, reason, now, holders)
 
 
 def _is_free(tenant: str, refused: Write) -> bool:
@@ -147,6 +149,8 @@ def _holders(clashes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, str]]:
 
 
 def _refuse(tenant: str, member_id: str, reason: str, now: datetime) -> None:
+    if waiting.let_lapse(tenant, member_id, now):
+        return
     problems.open_problem(
         "contact_refused",
         cause_of(tenant, member_id),
@@ -154,4 +158,4 @@ def _refuse(tenant: str, member_id: str, reason: str, now: datetime) -> None:
         now,
         tenant=tenant,
     )
-    hold_all(tenant, member_id, reason, now)
+    waiting.hold_all(tenant, member_id, reason, now)

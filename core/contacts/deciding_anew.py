@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from core import people
 from core.contacts import deciding, waiting
-from core.contacts.resolution import Undecided
+from core.contacts.resolution import Known, Undecided
 from core.db import invoices, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
@@ -35,6 +36,41 @@ def retry(tenant: str, member_id: str, policy: TenantSettings, now: datetime) ->
     held = invoices.of_payer(tenant, member_id, InvoiceState.HELD)
     if held:
         _release(tenant, held[-1], policy, now)
+
+
+def raise_again(invoice: Invoice, policy: TenantSettings, now: datetime) -> bool:
+    """A refused invoice goes on, on the contact that its payer has by now.
+
+    Returns:
+        Whether it was refused.
+    """
+    tenant, member = invoice.tenant, Member.model_validate(invoice.payer)
+    people.lock(tenant, member.id)
+    if invoices.load(invoice.id).state != InvoiceState.REFUSED:
+        return False
+    resolution = deciding.resolve(tenant, member, policy, now)
+    invoice = invoices.lock(invoice.id)
+    if invoice.state != InvoiceState.REFUSED:
+        return True  # it has gone on already, by a merge that was met on the way
+    if isinstance(resolution, Known):
+        waiting.raise_again(invoice, resolution.contact_id, now)
+        if resolution.others_wait:
+            waiting.go_on(tenant, member.id, resolution, now)
+        return True
+    waiting.take_back(invoice, now)
+    if isinstance(resolution, Undecided):
+        waiting.hold(invoice, resolution.cause, resolution.reason, now)
+    return True
+
+
+def match_anew(
+    tenant: str, member_id: str, policy: TenantSettings, now: datetime
+) -> None:
+    """The member's link is gone: what is not in Xero is decided without it."""
+    for invoice in waiting.locked(tenant, member_id, InvoiceState.REFUSED):
+        waiting.take_back(invoice, now)
+    retry(tenant, member_id, policy, now)
+    decide_anew(tenant, member_id, policy, now)
 
 
 def decide_anew(

@@ -119,7 +119,7 @@ def unlink(
         reason=person.because,
         by=person.name,
     )
-    deciding_anew.retry(tenant, member_id, settings.tenants[tenant], now)
+    deciding_anew.match_anew(tenant, member_id, settings.tenants[tenant], now)
     raised = invoices.of_payer(tenant, member_id, InvoiceState.RAISED)
     return sum(invoice.contact_id == row.contact_id for invoice in raised)
 

@@ -87,15 +87,57 @@ def go_on(
     return len(held) + len(waiting)
 
 
+def let_lapse(tenant: str, member_id: str, now: datetime) -> bool:
+    """Nobody need decide about a member for whose contact nothing waits any more.
+
+    A contact that was to be made or restored is not, unless Xero is being asked.
+
+    Returns:
+        Whether nothing waits.
+    """
+    states = InvoiceState.HELD, InvoiceState.WAITING
+    if any(True for state in states for _ in locked(tenant, member_id, state)):
+        return False
+    ended = [
+        contact_decisions.is_undecided(tenant, member_id),
+        problems.close_problem(cause_of(tenant, member_id), now),
+        writes.drop(tenant, LaneName.CONTACTS, member_id),
+        _stop_restoring(tenant, member_id),
+    ]
+    if any(ended):
+        reason = "what waited for it was cancelled"
+        contact_decisions.note(tenant, member_id, Decision.LAPSED, now, reason=reason)
+    return True
+
+
+def _stop_restoring(tenant: str, member_id: str) -> bool:
+    update = writes.lock(tenant, LaneName.CONTACT_UPDATES, member_id)
+    if update is None or not update.data.get("restores"):
+        return False
+    return writes.cancel(tenant, LaneName.CONTACT_UPDATES, member_id)
+
+
 def invoice_again(tenant: str, member_id: str, contact_id: str, now: datetime) -> None:
     """The member's contact can be invoiced again, or is this one from now on."""
     for invoice in locked(tenant, member_id, InvoiceState.READY):
         if not writes.is_claimed(tenant, LaneName.INVOICES, str(invoice.id)):
             invoices.change(invoice, contact_id=contact_id)
     for invoice in locked(tenant, member_id, InvoiceState.REFUSED):
-        if writes.ask_again(tenant, LaneName.INVOICES, str(invoice.id), now):
-            invoices.change(invoice, state=InvoiceState.READY, contact_id=contact_id)
-            problems.close_problem(f"invoice:{invoice.id}", now)
+        raise_again(invoice, contact_id, now)
+
+
+def raise_again(invoice: Invoice, contact_id: str, now: datetime) -> None:
+    """What was refused is asked of Xero once more, on this contact."""
+    if writes.ask_again(invoice.tenant, LaneName.INVOICES, str(invoice.id), now):
+        invoices.change(invoice, state=InvoiceState.READY, contact_id=contact_id)
+        problems.close_problem(f"invoice:{invoice.id}", now)
+
+
+def take_back(invoice: Invoice, now: datetime) -> None:
+    """What was refused waits for its payer's contact, as if never asked of Xero."""
+    writes.drop(invoice.tenant, LaneName.INVOICES, str(invoice.id))
+    invoices.change(invoice, state=InvoiceState.WAITING, contact_id=None)
+    problems.close_problem(f"invoice:{invoice.id}", now)
 
 
 def locked(tenant: str, member_id: str, state: InvoiceState) -> Iterator[Invoice]:

@@ -19,6 +19,7 @@ class Decision(StrEnum):
     RESTORED = "restored"  # it was archived, and Xero is to make it active again
     QUARANTINED = "quarantined"  # a person must decide
     RELEASED = "released"  # what waited for it goes on
+    LAPSED = "lapsed"  # what waited for it was cancelled
     LINKED_BY_PERSON = "linked_by_person"
     CREATE_BY_PERSON = "create_by_person"  # none of them, somebody has said
     UNLINKED = "unlinked"
@@ -84,6 +85,12 @@ def note(
         ContactDecision, tenant=tenant, member_id=member_id, decided_at=now, **values
     )
     return True
+
+
+def is_undecided(tenant: str, member_id: str) -> bool:
+    """Whether the last decision was to leave it to a person."""
+    last = next(reversed(of_member(tenant, member_id)), None)
+    return last is not None and last.decision == Decision.QUARANTINED
 
 
 def note_all(rows: Sequence[Mapping[str, Any]]) -> None:

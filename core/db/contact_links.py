@@ -32,6 +32,19 @@ def contact_of(tenant: str, member_id: str) -> str | None:
 
 
 @for_each_count
+def _of_members(ids: list[Slot], tenant: Slot) -> Any:
+    return MemberContact.select().where(
+        (MemberContact.tenant == tenant) & MemberContact.member_id.in_(ids)
+    )
+
+
+def contacts_of(tenant: str, member_ids: Iterable[str]) -> dict[str, str]:
+    """Which of these members are linked, and to which contact."""
+    rows = rows_in_parts(_of_members, sorted(set(member_ids)), tenant=tenant)
+    return {row.member_id: row.contact_id for row in rows}
+
+
+@for_each_count
 def _of_contacts(ids: list[Slot], tenant: Slot) -> Any:
     return MemberContact.select().where(
         (MemberContact.tenant == tenant) & MemberContact.contact_id.in_(ids)

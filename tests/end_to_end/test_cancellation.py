@@ -3,10 +3,15 @@
 from datetime import timedelta
 from functools import partial
 
+from core.contacts import explaining
 from core.db import invoices
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
+from tests.end_to_end.test_contact_desk import twins
+from tests.end_to_end.test_contacts import NOTICED
+from tests.end_to_end.test_contacts_over_time import problems_of
 from tests.messages import (
+    Data,
     again,
     cancelled,
     group_renewal_due,
@@ -171,6 +176,80 @@ def test_the_first_is_answered_although_a_second_came_before_the_void_was_read(
     undone_by = world.row_of(asked["subject"]).undone_by
     assert undone_by is not None
     assert undone_by.message_id == first["id"]
+
+
+# -- the payer's contact ---------------------------------------------------------------
+
+
+def undecided(who: Data) -> bool:
+    listed = explaining.standings("main", undecided_only=True)
+    return who["id"] in [one.member_id for one in listed]
+
+
+def cancel(world: World, asked: Data) -> None:
+    undo = cancelled(asked)
+    world.publish(undo)
+    assert world.hear_answer(undo, "message.done")["data"]["outcome"] == "cancelled"
+    world.quiet()
+
+
+def test_nobody_has_to_decide_for_what_is_not_wanted_any_more(world: World) -> None:
+    who = member()
+    twins(world, who)
+    first, second = (renewal_due(who, subject=f"{n}-{who['id']}") for n in (1, 2))
+    world.publish(first, second)
+    for asked in (first, second):
+        world.hear_answer(asked, "message.held")
+    cancel(world, first)
+    assert problems_of(who) == ["contact_undecided"]
+    assert undecided(who)
+    cancel(world, second)
+    assert problems_of(who) == []
+    assert not undecided(who)
+    third = renewal_due(who, subject=f"3-{who['id']}")
+    world.publish(third)
+    world.hear_answer(third, "message.held")
+    assert problems_of(who) == ["contact_undecided"]
+    assert undecided(who)
+
+
+def test_no_contact_is_made_for_what_is_not_wanted_any_more(world: World) -> None:
+    who = member()
+    world.xero.control.fault(
+        "429_minute", method="PUT", path="/Contacts", times=50, retry_after_s=30
+    )
+    asked = renewal_due(who)
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    world.quiet()
+    cancel(world, asked)
+    world.xero.control.clear_faults()
+    world.advance(NOTICED)
+    world.quiet()
+    assert who["id"] not in world.contact_numbers()
+    # The next time it is asked for anew.
+    world.invoiced(renewal_due(who, subject=f"next-{who['id']}"))
+    assert world.contact_numbers().count(who["id"]) == 1
+
+
+def test_nobody_hears_of_a_contact_that_xero_refuses_for_a_cancelled_renewal(
+    world: World,
+) -> None:
+    who = member()
+    names = [who["name"], f"{who['name']} ({who['id']})"]
+    world.xero.control.seed_contacts([{"Name": name} for name in names])
+    world.advance(NOTICED)
+    world.xero.control.fault("slow", method="PUT", path="/Contacts", delay_s=60)
+    asked = renewal_due(who)
+    world.publish(asked)
+    world.wait(lambda: world.is_under_way("PUT", "/Contacts"), "the call")
+    undo = cancelled(asked)
+    world.publish(undo)
+    world.hear_answer(undo, "message.done")
+    world.jump(60)
+    world.quiet()
+    assert problems_of(who) == []
+    assert not undecided(who)
 
 
 def test_an_invoice_that_was_voided_is_told_so_in_xero_too(world: World) -> None:

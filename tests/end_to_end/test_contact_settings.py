@@ -6,7 +6,8 @@ from typing import Any
 from core.db import contact_decisions, profiles
 from core.db.contact_decisions import Decision
 from tests.end_to_end.conftest import MakeWorld
-from tests.messages import Data, member, member_updated, renewal_due
+from tests.end_to_end.test_contact_desk import link, unlink
+from tests.messages import Data, cancelled, member, member_updated, renewal_due
 from tests.world import World
 
 NOTICED = timedelta(seconds=61)
@@ -69,6 +70,65 @@ def test_a_contact_whose_name_was_taken_is_restored_with_the_members_id(
     world.quiet()
     world.invoiced(renewed(world, who))
     assert contact(world, contact_id)["Name"] == f"{who['name']} ({who['id']})"
+
+
+def test_who_is_unlinked_before_the_contact_is_restored_waits_for_a_person(
+    make_world: MakeWorld,
+) -> None:
+    world = declaring(make_world, archived_contact="restore")
+    who, contact_id = known(world)
+    world.xero.control.archive_contact(contact_id)
+    world.advance(NOTICED)
+    world.quiet()
+    # Xero is at its limit, so the contact stays archived for the moment.
+    world.xero.control.fault(
+        "429_minute", method="POST", path="/Contacts", times=50, retry_after_s=30
+    )
+    asked = renewed(world, who)
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    world.quiet()
+    unlink(world, who)
+    world.hear_answer(asked, "message.held")
+    assert world.problems() == ["contact_undecided"]
+    world.xero.control.clear_faults()
+    world.advance(timedelta(hours=2))
+    world.quiet()
+    assert contact(world, contact_id)["ContactStatus"] == "ARCHIVED"
+    (other,) = world.xero.control.seed_contacts([{"Name": "The right one"}])
+    world.advance(NOTICED)
+    world.quiet()
+    assert link(world, who, other) == 1
+    number = world.hear_answer(asked, "invoice.emailed")["data"]["invoice"]["number"]
+    assert world.invoice(number)["Contact"]["ContactID"] == other
+    assert world.problems() == []
+
+
+def test_nobody_is_restored_for_what_is_not_wanted_any_more(
+    make_world: MakeWorld,
+) -> None:
+    world = declaring(make_world, archived_contact="restore")
+    who, contact_id = known(world)
+    world.xero.control.archive_contact(contact_id)
+    world.advance(NOTICED)
+    world.quiet()
+    world.xero.control.fault(
+        "429_minute", method="POST", path="/Contacts", times=50, retry_after_s=30
+    )
+    asked = renewed(world, who)
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    world.quiet()
+    undo = cancelled(asked)
+    world.publish(undo)
+    world.hear_answer(undo, "message.done")
+    world.xero.control.clear_faults()
+    world.advance(NOTICED)
+    world.quiet()
+    assert contact(world, contact_id)["ContactStatus"] == "ARCHIVED"
+    wanted = renewal_due(who, subject=f"renewal-2029-{who['id']}")
+    number = world.invoiced({**wanted, "time": world.clock.now().isoformat()})
+    assert world.invoice(number)["Contact"]["ContactID"] == contact_id
 
 
 def test_a_message_about_a_member_alone_restores_nobody(make_world: MakeWorld) -> None:
