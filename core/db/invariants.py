@@ -71,11 +71,13 @@ def settled_without_action() -> list[datetime]:
     is_paid = has_money & ~fn.EXISTS(acted_before_us)
     is_free = Invoice.state == InvoiceState.FREE
     is_settled = Invoice.is_settled == True  # noqa: E712 an expression of peewee's
-    rows = Invoice.select(Invoice.id, Invoice.read_sent_at, Invoice.created_at).where(
+    rows = Invoice.select(
+        Invoice.id, Invoice.read_answered_at, Invoice.created_at
+    ).where(
         (is_free & (~is_settled | is_unsent))
         | (is_settled & ~is_free & is_paid & (~is_told | is_unsent))
     )
-    found = {row.id: row.read_sent_at or row.created_at for row in rows}
+    found = {row.id: row.read_answered_at or row.created_at for row in rows}
     return list((_paid_and_failed() | found).values())
 
 

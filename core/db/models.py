@@ -130,7 +130,8 @@ class Invoice(Table):
     amount_credited = MoneyField(default=0)
     emailed_at = MomentField(null=True)
     email_echo_until = MomentField(null=True)
-    read_sent_at = MomentField(null=True)
+    #: By Xero's clock, when it answered what was read of it last.
+    read_answered_at = MomentField(null=True)
     version = IntegerField(default=0)
     sequence = IntegerField(default=0)
     created_at = MomentField()

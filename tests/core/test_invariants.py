@@ -124,7 +124,7 @@ def paid(**changed: Any) -> Invoice:
         state=InvoiceState.RAISED,
         is_settled=True,
         amount_paid=amount,
-        read_sent_at=NOW,
+        read_answered_at=NOW,
         **changed,
     )
     payment = XeroPayment(f"payment-{row.id}", amount, NOW.date(), "")
