@@ -408,7 +408,13 @@ class MemberProfile(Table):
     waiting = JsonField(default=list)
 
     class Meta:
-        indexes = ((("tenant", "member_id"), True),)
+        indexes = (
+            (("tenant", "member_id"), True),
+            SQL(
+                "CREATE INDEX IF NOT EXISTS member_profile_waiting "
+                "ON member_profile (id) WHERE waiting <> '[]'"
+            ),
+        )
 
 
 class ContactEdit(Table):
