@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -30,6 +31,10 @@ log = structlog.get_logger()
 
 #: An entry beyond this is rejected without its id, because nobody looks for it.
 PARSED_AT_MOST = 16 * 1024 * 1024
+
+#: Clocks differ, and somebody may mistake the zone. What a message of a later time says
+#: of a member would until then overrule whatever is said after it.
+AHEAD_AT_MOST = timedelta(days=1)
 
 #: How much of an unreadable entry is kept for the person who looks into it.
 KEPT_OF_MALFORMED = 16_384
@@ -105,6 +110,7 @@ class Door:
             envelope = read_envelope(parsed)
             tenant = self._tenant(envelope)
             self._check(envelope)
+            self._check_time(envelope)
         except Refused as refusal:
             self._reject(entry, parsed, refusal)
             return None
@@ -137,6 +143,16 @@ class Door:
         if model is None:
             raise Refused(f"no workflow handles {envelope.type}", "type")
         validated(model, envelope.data)
+
+    def _check_time(self, envelope: Envelope) -> None:
+        """It has happened. A repeat is answered as before, whatever its time."""
+        now = self.clock.now()
+        if envelope.time <= now + AHEAD_AT_MOST:
+            return
+        first = inbox.find(envelope.source, envelope.id)
+        if first is None or first.content_hash != envelope.content_hash:
+            reason = f"is more than a day ahead: it is {now:%Y-%m-%dT%H:%M:%SZ} here"
+            raise Refused(reason, "time")
 
     def _add(self, envelope: Envelope, tenant: str) -> int | None:
         now = self.clock.now()

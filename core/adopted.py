@@ -37,9 +37,9 @@ class Claim:
 
 
 def take_in(
-    tenant: str, claim: Claim, seen: XeroInvoice, sent_at: datetime, now: datetime
+    tenant: str, claim: Claim, seen: XeroInvoice, answered_at: datetime, now: datetime
 ) -> None:
-    """Our row of it, as a read showed it that was sent then: nothing of before is told.
+    """Our row of it, as Xero showed it at that moment: nothing of before is told.
 
     Raises:
         VersionMoved: the invoice or its subject has just become ours in another way;
@@ -61,7 +61,7 @@ def take_in(
         issued_on=seen.issued_on,
         **invoices.as_seen(seen),
         emailed_at=now if seen.sent_to_contact else None,
-        read_sent_at=sent_at,
+        read_answered_at=answered_at,
         created_at=now,
         raised_at=now,
     )

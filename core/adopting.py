@@ -184,7 +184,7 @@ class Adopting:
             )
         currencies = _currencies(self.tenant, self.registry.workflows)
         for finding in group:
-            finding.read_at = answer.sent_at
+            finding.read_at = answer.answered_at
             seen = in_xero(by_number.get(same_number(finding.wanted.number), ()))
             if isinstance(seen, str):
                 finding.blame("invoice_number", seen)

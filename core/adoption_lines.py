@@ -62,7 +62,7 @@ class Finding:
 
     Args:
         seen: the invoice as Xero has it; None where there is none to adopt.
-        read_at: when that was asked for.
+        read_at: when Xero said so, by its clock.
         member_id: whose contact it is on, as far as that is clear.
     """
 

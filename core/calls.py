@@ -40,13 +40,11 @@ class XeroAnswer:
 
     Args:
         json: the parsed body, numbers as Decimal; None for an empty one.
-        sent_at: our moment just before the request left.
         answered_at: Xero's own clock, from the Date header (whole seconds).
     """
 
     status: int
     json: Any
-    sent_at: datetime
     answered_at: datetime
 
 

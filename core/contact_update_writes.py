@@ -97,7 +97,7 @@ class UpdateContacts(WriteKind):
         deciding_anew.decide_anew(element.tenant, element.key, policy, now)
 
     def recorded(
-        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+        self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
         for tenant in {element.tenant for element, _ in outcomes}:
             self.waker.lane(tenant, LaneName.EMAILS)

@@ -114,7 +114,7 @@ class CreateContacts(WriteKind):
             creating.refused_by_xero(element.tenant, _member(element), reason, now)
 
     def recorded(
-        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+        self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
         for tenant in {element.tenant for element, _ in outcomes}:
             self.waker.lane(tenant, LaneName.INVOICES)

@@ -105,6 +105,6 @@ class EmailInvoices(WriteKind):
         )
 
     def recorded(
-        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+        self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
         self.waker.relay()

@@ -194,7 +194,7 @@ class RaiseInvoices(WriteKind):
             _refused(element, invoice, "; ".join(outcome.errors), now)
 
     def recorded(
-        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+        self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
         for tenant in {element.tenant for element, _ in outcomes}:
             self.waker.lane(tenant, LaneName.EMAILS)

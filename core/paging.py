@@ -35,7 +35,6 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Page:
     rows: Sequence[Mapping[str, Any]]
-    sent_at: datetime
     answered_at: datetime  # by Xero's clock
     after: Place | None  # None: nothing is left
     left: int | None = None  # rows from this page's first on, if Xero says so
@@ -63,7 +62,6 @@ def read_page(
     rows = body.get(resource) or []
     return Page(
         rows,
-        answer.sent_at,
         answer.answered_at,
         _after(place, rows),
         _left(place, body),

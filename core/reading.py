@@ -13,7 +13,7 @@ from core.db.models import Invoice, InvoiceRead
 from core.facts import XeroInvoice
 from core.quota import Purpose
 from core.registry import HOOK_RETRY, PluginFailed
-from core.settling import Settler
+from core.settling import Settler, again_at
 from core.waking import LaneName
 from core.xero_json import invoice as parse_invoice
 
@@ -99,7 +99,9 @@ class ReadsLane:
         done: list[InvoiceRead] = []
         for read in asked:
             if read.xero_id in ours:
-                self._settle(ours[read.xero_id], read, answer, seen[read.xero_id])
+                invoice = ours[read.xero_id]
+                if not self._settle(invoice, read, answer, seen[read.xero_id]):
+                    continue
             elif read.xero_id in seen and _arrives(seen[read.xero_id], numbers):
                 # Ours, and its creation is not in the books yet: look again then.
                 with transaction():
@@ -116,21 +118,25 @@ class ReadsLane:
 
     def _settle(
         self, invoice: Invoice, read: InvoiceRead, answer: XeroAnswer, seen: XeroInvoice
-    ) -> None:
+    ) -> bool:
+        """Whether the read is answered by this; else it is to be made once more."""
         try:
-            self.settler.apply(
+            is_applied = self.settler.apply(
                 invoice.id,
                 seen,
-                answer.sent_at,
+                answer.answered_at,
                 confirmed=read.confirms,
                 event_at=read.event_at,
             )
         except PluginFailed:
             log.exception("hook.failed", number=invoice.number)
-            now = self.clock.now()
             with transaction():
-                reads.ask(read.tenant, read.xero_id, now, now)
-                reads.postpone(read, now + HOOK_RETRY)
+                reads.postpone(read, self.clock.now() + HOOK_RETRY)
+            return False
+        if not is_applied:
+            with transaction():
+                reads.ask_again(read, again_at(self.clock.now(), read.first_asked_at))
+        return is_applied
 
 
 def _arrives(seen: XeroInvoice, numbers: Mapping[str, Invoice]) -> bool:

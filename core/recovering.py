@@ -210,8 +210,10 @@ class Recovery:
             self._settle_writes(row, seen, summary, now)
         summary.invoices_known += 1
         try:
-            self.settler.apply(row.id, seen, page.sent_at)
+            is_applied = self.settler.apply(row.id, seen, page.answered_at)
         except PluginFailed:
+            is_applied = False
+        if not is_applied:
             with transaction():
                 reads.ask(row.tenant, seen.invoice_id, now, now)
 

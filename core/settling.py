@@ -3,7 +3,7 @@
 All ways by which money is seen (webhook, sweep, our own void) end here.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
@@ -30,6 +30,7 @@ from core.facts import (
 )
 from core.messages import OutboundMessage
 from core.metrics import Metrics
+from core.quota import CALL_LEASE_S
 from core.registry import PluginFailed, Registry
 from core.waking import Waker
 
@@ -37,6 +38,13 @@ log = structlog.get_logger()
 
 #: Somebody else applied another read of the same invoice meanwhile: compare anew.
 ATTEMPTS = 5
+
+#: What Xero answered later than this after another answer was also looked up later.
+SURELY_LATER = timedelta(seconds=CALL_LEASE_S)
+
+#: A reading that was set aside is made again so soon at first, and so late at last.
+AGAIN_AFTER = timedelta(seconds=2)
+AGAIN_WITHIN = timedelta(minutes=1)
 
 Told = tuple[Change, InvoiceEvent, list[Action]]
 
@@ -56,30 +64,36 @@ class Settler:
         self,
         invoice_id: int,
         seen: XeroInvoice,
-        sent_at: datetime,
+        answered_at: datetime,
         *,
         confirmed: bool = False,
         event_at: datetime | None = None,
-    ) -> None:
+    ) -> bool:
         """Compare a reading with what we knew and tell the difference.
+
+        An answer may come after one to a later question. Which is newer only Xero can
+        say: the clocks of our hosts differ, and one that was ahead for a moment would
+        hide whatever happens until then.
 
         Args:
             invoice_id: our row.
             seen: what Xero said.
-            sent_at: when the read was sent; one sent before the last applied one is
-                stale and discarded.
+            answered_at: when it said so, by its own clock.
             confirmed: a reversal was seen before, or is our own doing.
             event_at: when Xero says that something happened, for measuring.
+
+        Returns:
+            False if it may be older than what we knew: nothing was written, and the
+            invoice is to be read again.
 
         Raises:
             PluginFailed: the owner's hook raised; nothing was written.
         """
         for _ in range(ATTEMPTS):
             try:
-                self._apply(invoice_id, seen, sent_at, confirmed, event_at)
+                return self._apply(invoice_id, seen, answered_at, confirmed, event_at)
             except VersionMoved:
                 continue
-            return
         raise VersionMoved(f"invoice {invoice_id}")
 
     def settle_free(self, invoice: Invoice) -> None:
@@ -102,34 +116,38 @@ class Settler:
         self,
         invoice_id: int,
         seen: XeroInvoice,
-        sent_at: datetime,
+        answered_at: datetime,
         confirmed: bool,
         event_at: datetime | None,
-    ) -> None:
+    ) -> bool:
         invoice = invoices.load(invoice_id)
-        if invoice.read_sent_at is not None and sent_at <= invoice.read_sent_at:
-            log.info("invoice.stale_read", number=invoice.number)
-            return
         if invoice.state == InvoiceState.REBUILT:
-            return  # read again when its message has said what it settles
+            return True  # read again when its message has said what it settles
         found = difference(invoices.what_is_known(invoice), seen)
+        if not _is_newer(invoice, seen, answered_at):
+            is_as_known = seen.updated_at == invoice.xero_updated_at
+            if is_as_known and not found.changes:
+                return True
+            log.info("invoice.stale_read", number=invoice.number)
+            return False
         now = self.clock.now()
         if invoice.state == InvoiceState.ADOPTED and found.changes:
             with transaction():
                 adopted.keep_untold(invoice, found, now)
-            return
+            return True
         if found.has_reversal and not confirmed:
             with transaction():
                 reads.ask(invoice.tenant, seen.invoice_id, now, now, confirms=True)
-            return
+            return True
         subjects = invoice_messages.settled_subjects(invoices.subjects_of(invoice.id))
         told = self._ask(invoice, found.changes, subjects, seen.amount_due, now)
         with transaction():
-            self._write(invoice, seen, found, sent_at, now)
+            self._write(invoice, seen, found, answered_at, now)
             self._say(invoice, told, now)
         if told:
             self._measure(found, event_at, now)
             self.waker.relay()
+        return True
 
     def _ask(
         self,
@@ -167,14 +185,14 @@ class Settler:
         invoice: Invoice,
         seen: XeroInvoice,
         found: Difference,
-        sent_at: datetime,
+        answered_at: datetime,
         now: datetime,
     ) -> None:
         is_gone = seen.status in GONE
         invoices.change(
             invoice,
             **invoices.as_seen(seen),
-            read_sent_at=sent_at,
+            read_answered_at=answered_at,
             state=InvoiceState.VOIDED if is_gone else invoice.state,
         )
         invoices.record_payments(invoice, found.added, found.removed, now)
@@ -239,6 +257,25 @@ class Settler:
                 tenant=invoice.tenant,
                 detail={"invoice": invoice.id, "facts": [c.fact for c in changes]},
             )
+
+
+def again_at(now: datetime, asked_at: datetime) -> datetime:
+    """When to ask again what was asked for then and set aside: less and less often."""
+    return now + min(max(now - asked_at, AGAIN_AFTER), AGAIN_WITHIN)
+
+
+def _is_newer(invoice: Invoice, seen: XeroInvoice, answered_at: datetime) -> bool:
+    """Whether it certainly is: as Xero dates the change, or as it dates its answers.
+
+    Two changes may share a moment, and no clock is beyond doubt. Who looks again often
+    enough is certain in the end: a call does not last for ever.
+    """
+    known_at: datetime | None = invoice.xero_updated_at
+    read_at: datetime | None = invoice.read_answered_at
+    if known_at is None or read_at is None:
+        return True
+    is_later = seen.updated_at is not None and seen.updated_at > known_at
+    return is_later or answered_at > read_at + SURELY_LATER
 
 
 def _answered_by(fact: Fact, invoice: Invoice) -> Inbox | None:

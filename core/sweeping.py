@@ -12,7 +12,7 @@ from core.paging import OVERLAP, Page, Place, read_all
 from core.quota import Purpose
 from core.registry import HOOK_RETRY, PluginFailed
 from core.settings import Settings
-from core.settling import Settler
+from core.settling import AGAIN_AFTER, Settler
 from core.waking import LaneName
 from core.xero_json import invoice as parse_invoice
 
@@ -77,10 +77,14 @@ class SweepLane:
         for xero_id, invoice in invoices.by_xero_id(tenant, seen).items():
             if seen[xero_id].updated_at == invoice.xero_updated_at:
                 continue
+            again_after = AGAIN_AFTER
             try:
-                self.settler.apply(invoice.id, seen[xero_id], page.sent_at)
+                if self.settler.apply(invoice.id, seen[xero_id], page.answered_at):
+                    continue
             except PluginFailed:
                 log.exception("hook.failed", number=invoice.number)
-                now = self.clock.now()
-                with transaction():
-                    reads.ask(tenant, xero_id, now + HOOK_RETRY, now)
+                again_after = HOOK_RETRY
+            # The cursor moves on, and this change is not in the books.
+            now = self.clock.now()
+            with transaction():
+                reads.ask(tenant, xero_id, now + again_after, now)

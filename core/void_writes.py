@@ -110,13 +110,15 @@ class VoidInvoices(WriteKind):
             outbox.say([answer], tenant=invoice.tenant, at=now, answers=row)
 
     def recorded(
-        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+        self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
         """The void is a fact like any other; it is our own doing, so no second look."""
         for element, outcome in outcomes:
             if not outcome.errors:
                 seen: XeroInvoice = outcome.record
-                self.settler.apply(element.invoice_id, seen, sent_at, confirmed=True)
+                self.settler.apply(
+                    element.invoice_id, seen, answered_at, confirmed=True
+                )
         self.settler.waker.relay()
 
 

@@ -95,6 +95,6 @@ class WriteKind(ABC):
 
     @abstractmethod
     def recorded(
-        self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
+        self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
         """After the commit: tell others to look."""

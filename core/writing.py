@@ -233,14 +233,14 @@ class WriteLane:
     def _commit(self, intent: Intent, answer: XeroAnswer) -> None:
         elements = writes.elements(intent)
         found = self.kind.outcomes(elements, answer)
-        self._record(intent, elements, found, answer.sent_at)
+        self._record(intent, elements, found, answer.answered_at)
 
     def _record(
         self,
         intent: Intent,
         elements: Sequence[Write],
         found: Mapping[int, Outcome],
-        sent_at: datetime,
+        answered_at: datetime,
     ) -> None:
         """Write back what is clear; what is not leaves the intent unknown."""
         now = self.clock.now()
@@ -254,7 +254,7 @@ class WriteLane:
                 return
             for element, outcome in clear:
                 self.kind.record(element, outcome, now)
-        self.kind.recorded(clear, sent_at)
+        self.kind.recorded(clear, answered_at)
 
     @_patiently
     def _release(self, intent: Intent, due_at: datetime, reason: str) -> None:

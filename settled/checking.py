@@ -177,6 +177,9 @@ def _codes_unknown(tenant: str, price: Price) -> Iterator[str]:
 
 def _organisations(settings: Settings) -> Iterator[Finding]:
     connected = {row.alias: row for row in reference.tenants()}
+    for alias in sorted(connected.keys() - settings.tenants.keys()):
+        text = "is in the books and not in the settings; an alias can't be renamed"
+        yield Finding(f"tenants.{alias}", text, is_fine=False)
     for alias, tenant in settings.tenants.items():
         what = f"tenants.{alias}"
         if alias not in connected:

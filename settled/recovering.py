@@ -10,7 +10,7 @@ from datetime import timedelta
 from core.clock import Clock
 from core.db import lanes, processes, recovery, reference
 from core.db.database import transaction
-from core.errors import NotConnected, SettledError, XeroWait
+from core.errors import NotConnected, SettingsInvalid, SettledError, XeroWait
 from core.invoice_writes import RaiseInvoices
 from core.recovering import Recovery, Summary
 from core.settings import Settings
@@ -45,6 +45,7 @@ def recover(
 
     Raises:
         NotAlone: a daemon runs, or another recovery.
+        SettingsInvalid: an organisation of the books has no settings.
         NotConnected: nobody has consented, or the restored consent is too old.
         XeroError: Xero can't be reached, or refuses.
     """
@@ -55,6 +56,7 @@ def recover(
         tenants = [row.alias for row in reference.tenants()]
         if not tenants:
             raise NotConnected("nobody has consented; run `settled connect`")
+        _require_settings(settings, tenants)
         _hold_alone(parts, tenants)
         parts.make()
         parts.relay.catch_up()
@@ -63,6 +65,17 @@ def recover(
     finally:
         parts.stopping.set()
         parts.closing.close()
+
+
+def _require_settings(settings: Settings, tenants: Sequence[str]) -> None:
+    """Before anything is held: who was left out now would later write unrecovered."""
+    for alias in tenants:
+        if alias not in settings.tenants:
+            raise SettingsInvalid(
+                f"tenants.{alias}",
+                "is missing, and the books have an organisation of this alias; put the "
+                "table back: an alias can't be renamed, and all are recovered or none",
+            )
 
 
 def _hold_alone(parts: Parts, tenants: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ import httpx
 import redis
 
 from core import mirror, reference_data
+from core.clock import Clock
 from core.db import intents, lanes, outbox, problems
 from core.db.database import transaction
 from core.db.inbox import InboxState
@@ -139,6 +140,8 @@ class World:
     ) -> None:
         self.folder = folder
         self.clock = AdjustableClock(started_at)
+        #: Of the daemon's host; everybody else goes by `clock`.
+        self.daemon_clock: Clock = self.clock
         self.registry = registry
         self.is_connected = is_connected
         self.prices_csv = prices_csv
@@ -204,7 +207,9 @@ class World:
 
     def start_daemon(self) -> None:
         """As ``settled run`` does. The webhooks of Xero go to the new address."""
-        self.daemon = Daemon(self.settings, clock=self.clock, registry=self.registry)
+        self.daemon = Daemon(
+            self.settings, clock=self.daemon_clock, registry=self.registry
+        )
         self.daemon.__enter__()
         self.xero.subscribe_webhooks(f"{self.daemon.public.url}/webhooks/xero")
 

@@ -4,16 +4,18 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from peewee import fn
+from peewee import SQL, fn
 
 from core.db import problems
 from core.db.intents import IntentState
 from core.db.invoices import InvoiceState
 from core.db.models import (
     Adoption,
+    Inbox,
     Intent,
     Invoice,
     Lane,
+    MemberProfile,
     Outbox,
     Payment,
     StreamPosition,
@@ -26,6 +28,15 @@ from core.facts import TOLD, Fact
 
 _, PAID = TOLD[Fact.PAID]
 
+#: The answer that is none yet.
+ACCEPTED = "message.accepted"
+
+#: As the index spells it: of a parameter it would not be known to imply its condition.
+HAS_WAITING = SQL("waiting <> '[]'")
+
+#: Ids in one statement.
+ASKED_TOGETHER = 500
+
 #: Entries of one millisecond that are looked through for the first unacknowledged one;
 #: the relay adds 500 at once.
 LOOKED_THROUGH = 1_000
@@ -37,6 +48,30 @@ def oldest_unraised(now: datetime) -> datetime | None:
     asked = _first(Invoice.created_at, on_its_way & Invoice.raise_at.is_null())
     dated = _first(Invoice.raise_at, on_its_way & (Invoice.raise_at <= now))
     return min(filter(None, (asked, dated)), default=None)
+
+
+def oldest_waiting() -> datetime | None:
+    """When the oldest message came of which Xero has not yet what it says of a member.
+
+    One that was told to be held waits for a person.
+    """
+    profiles = MemberProfile.select(MemberProfile.waiting).where(HAS_WAITING)
+    ids = sorted({row_id for profile in profiles for row_id in profile.waiting})
+    answer = Outbox.select().where(
+        (Outbox.answers == Inbox.id) & (Outbox.type != ACCEPTED)
+    )
+    for start in range(0, len(ids), ASKED_TOGETHER):  # they were given in order
+        some = ids[start : start + ASKED_TOGETHER]
+        oldest = (
+            Inbox.select(Inbox.received_at)
+            .where(Inbox.id.in_(some) & ~fn.EXISTS(answer))
+            .order_by(Inbox.received_at)
+            .first()
+        )
+        if oldest is not None:
+            found: datetime = oldest.received_at
+            return found
+    return None
 
 
 def raised_without_id(tenant: str) -> list[datetime]:
@@ -71,11 +106,13 @@ def settled_without_action() -> list[datetime]:
     is_paid = has_money & ~fn.EXISTS(acted_before_us)
     is_free = Invoice.state == InvoiceState.FREE
     is_settled = Invoice.is_settled == True  # noqa: E712 an expression of peewee's
-    rows = Invoice.select(Invoice.id, Invoice.read_sent_at, Invoice.created_at).where(
+    rows = Invoice.select(
+        Invoice.id, Invoice.read_answered_at, Invoice.created_at
+    ).where(
         (is_free & (~is_settled | is_unsent))
         | (is_settled & ~is_free & is_paid & (~is_told | is_unsent))
     )
-    found = {row.id: row.read_sent_at or row.created_at for row in rows}
+    found = {row.id: row.read_answered_at or row.created_at for row in rows}
     return list((_paid_and_failed() | found).values())
 
 

@@ -130,7 +130,8 @@ class Invoice(Table):
     amount_credited = MoneyField(default=0)
     emailed_at = MomentField(null=True)
     email_echo_until = MomentField(null=True)
-    read_sent_at = MomentField(null=True)
+    #: By Xero's clock, when it answered what was read of it last.
+    read_answered_at = MomentField(null=True)
     version = IntegerField(default=0)
     sequence = IntegerField(default=0)
     created_at = MomentField()
@@ -407,7 +408,13 @@ class MemberProfile(Table):
     waiting = JsonField(default=list)
 
     class Meta:
-        indexes = ((("tenant", "member_id"), True),)
+        indexes = (
+            (("tenant", "member_id"), True),
+            SQL(
+                "CREATE INDEX IF NOT EXISTS member_profile_waiting "
+                "ON member_profile (id) WHERE waiting <> '[]'"
+            ),
+        )
 
 
 class ContactEdit(Table):

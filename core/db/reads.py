@@ -122,6 +122,16 @@ def _this(tenant: Slot, xero_id: Slot) -> Any:
     return (InvoiceRead.tenant == tenant) & (InvoiceRead.xero_id == xero_id)
 
 
+def ask_again(read: InvoiceRead, due_at: datetime) -> None:
+    """It was no answer, by which an echo of it is none either.
+
+    Whoever has asked meanwhile does not wait for that.
+    """
+    InvoiceRead.update(event_at=None, due_at=due_at).where(
+        (InvoiceRead.id == read.id) & (InvoiceRead.asked == read.asked)
+    ).execute()
+
+
 def postpone(read: InvoiceRead, until: datetime) -> None:
     """Not before then, whoever asked."""
     InvoiceRead.update(due_at=until).where(InvoiceRead.id == read.id).execute()

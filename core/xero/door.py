@@ -157,7 +157,7 @@ class XeroSlot:
             self._ended(request, "no_answer", {}, sent_at)
             raise
         self._ended(request, str(response.status), response.headers, sent_at)
-        return self._read(request, response, sent_at)
+        return self._read(response)
 
     def give_back(self) -> None:
         """Nothing was sent: the place is free again."""
@@ -237,12 +237,7 @@ class XeroSlot:
             idempotency_key=request.idempotency_key,
         )
 
-    def _read(
-        self,
-        request: XeroRequest,
-        response: urllib3.BaseHTTPResponse,
-        sent_at: datetime,
-    ) -> XeroAnswer:
+    def _read(self, response: urllib3.BaseHTTPResponse) -> XeroAnswer:
         status = response.status
         if status == 429:
             raise self._limited(response.headers)
@@ -257,7 +252,6 @@ class XeroSlot:
         return XeroAnswer(
             status=status,
             json=parse(response.data),
-            sent_at=sent_at,
             answered_at=_date_of(response.headers, self._door.clock.now()),
         )
 

@@ -72,6 +72,7 @@ class Tokens:
 
         Raises:
             NotConnected: denied, or a state that we did not give out.
+            SettingsInvalid: the organisation is another alias's in the books.
         """
         if "error" in query:
             raise NotConnected(f"Xero answered: {query['error']}")
@@ -92,6 +93,7 @@ class Tokens:
     def _connected(self, got: TokenSet) -> list[str]:
         found = self.oauth.connections(got.access_token)
         chosen = _assign(self.settings, found)
+        _require_known_names(chosen)
         now = self.clock.now()
         client_id = self.settings.xero.client_id
         with transaction():
@@ -200,6 +202,20 @@ def _assign(
                 f"{len(found)} organisations"
             )
     return chosen
+
+
+def _require_known_names(chosen: Mapping[str, Mapping[str, Any]]) -> None:
+    """The books of an organisation stay with the alias that it was first called by."""
+    known = {row.xero_tenant_id: row.alias for row in reference.tenants()}
+    for alias, connection in chosen.items():
+        before = known.get(connection["tenantId"], alias)
+        if before != alias:
+            raise SettingsInvalid(
+                f"tenants.{alias}",
+                f"{connection.get('tenantName', alias)} is `{before}` in the books, "
+                "where every row says so: an alias can't be renamed. Call the table "
+                f"[tenants.{before}] again and consent once more; nothing was changed",
+            )
 
 
 def _hash(state: str) -> str:

@@ -6,21 +6,26 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from peewee import PostgresqlDatabase
 
 from core.db import (
     adoptions,
     inbox,
     intents,
+    invariants,
     invoices,
     lanes,
     outbox,
     positions,
+    profiles,
     reference,
     writes,
 )
+from core.db.inbox import InboxState
 from core.db.intents import IntentState
 from core.db.invoices import InvoiceState
-from core.db.models import Invoice
+from core.db.models import Invoice, MemberProfile
+from core.db.proxy import proxy
 from core.facts import XeroPayment
 from core.invariants import Invariants
 from core.metrics import Metrics
@@ -99,6 +104,45 @@ def test_an_invoice_that_is_not_in_xero_is_unanswered(
     assert values() == {"message_unanswered_seconds": 60}
 
 
+def update(message_id: str, came_at: datetime, *told: str) -> int:
+    """A message about a member that is handled, and what was told of it."""
+    row = inbox.add_accepted(envelope(message_id), "main", "{}", came_at)
+    assert row is not None
+    inbox.finish(row.id, InboxState.DONE)
+    for message_type in ("message.accepted", *told):
+        said = outbound(message_id, type=message_type)
+        outbox.say([said], tenant="main", at=NOW, answers=row)
+    for sent in outbox.unsent():
+        outbox.mark_sent({sent.id: "0-0"})
+    return int(row.id)
+
+
+def test_what_xero_has_not_yet_of_a_member_is_unanswered(values: Values) -> None:
+    soon = NOW + timedelta(seconds=20)
+    held = update("m-1", NOW, "message.held")
+    others = [update(f"m-{count}", soon) for count in (2, 3)]
+    update("m-4", NOW, "message.done")
+    for count in range(3):
+        profiles.locked("main", str(count))
+    for member_id, waiting in ("1", [held]), ("2", others):
+        profile = profiles.locked("main", member_id)
+        profile.waiting = waiting
+        profiles.save(profile, {})
+    assert values() == {"message_unanswered_seconds": 40}
+
+
+def test_who_waits_is_found_by_an_index(values: Values) -> None:
+    is_postgres = isinstance(proxy.obj, PostgresqlDatabase)
+    for count in range(2_000):
+        profiles.locked("main", str(count))
+    if is_postgres:
+        proxy.execute_sql("ANALYZE member_profile")
+    found = MemberProfile.select(MemberProfile.waiting).where(invariants.HAS_WAITING)
+    explain = "EXPLAIN" if is_postgres else "EXPLAIN QUERY PLAN"
+    plan = proxy.execute_sql(f"{explain} {found.sql()[0]}").fetchall()
+    assert "member_profile_waiting" in str(plan)
+
+
 def test_an_invoice_counts_from_the_day_on_which_it_may_be_raised(
     values: Values,
 ) -> None:
@@ -124,7 +168,7 @@ def paid(**changed: Any) -> Invoice:
         state=InvoiceState.RAISED,
         is_settled=True,
         amount_paid=amount,
-        read_sent_at=NOW,
+        read_answered_at=NOW,
         **changed,
     )
     payment = XeroPayment(f"payment-{row.id}", amount, NOW.date(), "")

@@ -94,7 +94,7 @@ def test_an_older_read_changes_nothing(world: World) -> None:
     adopting(world).take_over(looked, "finance", ignored)
     row = world.row(number)
     (finding,) = looked.findings
-    assert row.read_sent_at == finding.read_at
+    assert row.read_answered_at == finding.read_at
     (payment,) = Payment.select().where(Payment.invoice == row.id)
     assert payment.payment_id == payment_id
 

@@ -9,9 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from core.db import tokens
+from core.db import reference, tokens
 from core.db.models import Connection
-from core.errors import NotConnected
+from core.errors import NotConnected, SettingsInvalid
+from core.settings import Settings
 from core.xero.oauth import XeroOAuth
 from core.xero.tokens import Tokens
 from sandbox.browser import consent_redirect
@@ -22,12 +23,12 @@ TOKEN_ENDS = timedelta(minutes=31)
 
 
 @contextmanager
-def another_process(world: World) -> Iterator[Tokens]:
+def another_process(world: World, settings: Settings | None = None) -> Iterator[Tokens]:
     """The tokens as another process of this installation has them."""
     oauth = XeroOAuth(world.settings.xero)
     seal = world.daemon.stores.seal()
     try:
-        yield Tokens(world.settings, oauth, seal, world.clock, "another")
+        yield Tokens(settings or world.settings, oauth, seal, world.clock, "another")
     finally:
         oauth.close()
 
@@ -158,6 +159,20 @@ def test_a_consent_that_is_denied_says_so(world: World) -> None:
     query = dict(parse_qsl(urlsplit(back).query))
     with pytest.raises(NotConnected, match="access_denied"):
         world.daemon.tokens.finish_consent(query)
+
+
+def test_a_consent_under_another_alias_is_refused_and_changes_nothing(
+    world: World,
+) -> None:
+    """Somebody has renamed the organisation's table in the settings."""
+    update = {"tenants": {"itp": world.settings.tenants["main"]}}
+    with another_process(world, world.settings.model_copy(update=update)) as theirs:
+        back = consent_redirect(theirs.begin_consent())
+        with pytest.raises(SettingsInvalid, match=r"\[tenants\.main\] again"):
+            theirs.finish_consent(dict(parse_qsl(urlsplit(back).query)))
+    (tenant,) = reference.tenants()
+    assert tenant.alias == "main"
+    world.invoiced(renewal_due())
 
 
 def test_the_way_back_from_xero_shows_a_page(world: World) -> None:

@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+import httpx
+
 from sandbox import Limits
 from tests.end_to_end.conftest import MakeWorld
-from tests.messages import renewal_due
+from tests.messages import member, member_updated, renewal_due
+from tests.world import World
 
 
 def test_a_rush_stays_below_sixty_calls_a_minute(make_world: MakeWorld) -> None:
@@ -51,3 +54,36 @@ def test_more_emails_than_a_day_has_go_out_the_next_day(make_world: MakeWorld) -
         world.advance(timedelta(hours=1))
     world.hear_all(3, "invoice.emailed")
     assert len(world.ledger["emails"]) == 3
+
+
+def test_an_update_that_waits_for_a_day_is_seen_to_be_unanswered(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    who = member()
+    world.invoiced(renewal_due(who))
+    world.advance(timedelta(minutes=2))
+    world.xero.control.fault(
+        "429_day", method="POST", path="/Contacts", retry_after_s=20 * 3600
+    )
+    asked = member_updated(
+        {**who, "email": "new@example.co.za"}, time=world.clock.now().isoformat()
+    )
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    for _ in range(5):
+        world.advance(timedelta(hours=1))
+    world.wait(lambda: unanswered_s(world) > 4 * 3600, "the measure of it")
+    for _ in range(16):
+        world.advance(timedelta(hours=1))
+    world.hear_answer(asked, "message.done")
+    world.advance(timedelta(minutes=2))
+    world.wait(lambda: unanswered_s(world) == 0, "nothing unanswered")
+
+
+def unanswered_s(world: World) -> float:
+    """As the metrics say."""
+    text = httpx.get(f"{world.daemon.internal.url}/metrics").text
+    name = "settled_message_unanswered_seconds "
+    (line,) = [line for line in text.splitlines() if line.startswith(name)]
+    return float(line.removeprefix(name))

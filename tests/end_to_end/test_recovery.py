@@ -12,7 +12,9 @@ import pytest
 
 from core.db import lanes
 from core.db.models import Invoice
+from core.errors import SettingsInvalid
 from core.recovering import Summary
+from core.settings import Settings
 from core.waking import LaneName
 from settled.recovering import recover
 from tests.end_to_end.conftest import MakeWorld
@@ -276,4 +278,25 @@ def test_what_was_said_of_a_member_since_the_backup_holds_in_the_end(
         c for c in world.ledger["contacts"] if c.get("ContactNumber") == who["id"]
     ]
     assert contact["EmailAddress"] == "second@example.co.za"
+    assert world.problems() == []
+
+
+def renamed(settings: Settings) -> Settings:
+    """Somebody calls the organisation otherwise in the settings."""
+    return settings.model_copy(update={"tenants": {"itp": settings.tenants["main"]}})
+
+
+def test_an_alias_that_is_missing_in_the_settings_is_named_before_anything_is_held(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    world.invoiced(renewal_due())
+    world.quiet()
+    world.stop_daemon()
+    calls = world.ledger["calls"]["by_endpoint"]
+    with pytest.raises(SettingsInvalid, match=r"^tenants\.main: is missing"):
+        recover(renamed(world.settings), print, clock=world.clock)
+    assert world.ledger["calls"]["by_endpoint"] == calls
+    world.start_daemon()
+    world.invoiced(renewal_due())
     assert world.problems() == []

@@ -1,6 +1,7 @@
 """What can't be done is answered, kept and out of the way of everybody else."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -76,6 +77,29 @@ def test_data_that_is_nested_deeply(world: World, depth: int) -> None:
     assert told["type"] == "message.rejected"
 
 
+def test_a_time_is_a_day_ahead_at_most(world: World) -> None:
+    def ahead(**by: int) -> Data:
+        moment = world.clock.now() + timedelta(**by)
+        return {**renewal_due(category="honorary"), "time": moment.isoformat()}
+
+    sooner, later = ahead(hours=23), ahead(hours=25)
+    world.publish(sooner, later)
+    world.hear_answer(sooner, "membership.renew")
+    told = world.hear_answer(later, "message.rejected")
+    assert told["data"]["field"] == "time"
+    assert told["data"]["reason"].startswith("is more than a day ahead")
+
+
+def test_a_repeat_is_answered_whatever_its_time(world: World) -> None:
+    asked = renewal_due(category="honorary")
+    world.publish(asked)
+    world.hear_answer(asked, "membership.renew")
+    accepted = world.hear_answer(asked, "message.accepted")
+    world.publish({**asked, "time": "2126-11-20T08:00:00Z"})
+    world.wait(lambda: world.times_heard(accepted) == 2, "the same answer")
+    assert "message.rejected" not in world.answers(asked["id"])
+
+
 @pytest.mark.parametrize(
     "name", ["specversion", "id", "source", "type", "subject", "time", "data"]
 )
@@ -95,6 +119,7 @@ def test_an_attribute_that_is_missing_is_named(world: World, name: str) -> None:
         (("type",), "membership.renewal_dew", "type"),
         (("time",), "yesterday", "time"),
         (("time",), "2026-11-20T08:00:00", "time"),
+        (("time",), "2126-11-20T08:00:00Z", "time"),
         (("time",), "9999-12-31T23:59:59Z", "time"),
         (("time",), "0001-01-01T00:00:00+14:00", "time"),
         (("data",), [], "data"),

@@ -156,7 +156,7 @@ def _say_outside(messages: Any, **about: Any) -> None:
 _afterthoughts: list[tuple[list[Any], dict[str, Any]]] = []
 
 
-def _recorded(kind: Any, outcomes: Any, sent_at: Any) -> None:
+def _recorded(kind: Any, outcomes: Any, answered_at: Any) -> None:
     while _afterthoughts:
         messages, about = _afterthoughts.pop()
         with transaction():
