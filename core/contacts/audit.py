@@ -1,6 +1,7 @@
 """The audit of a tenant's contacts, with what the books know of their use."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from core.db import contacts, invoices
 from core.matching.contact import ACTIVE
@@ -21,8 +22,14 @@ def findings(tenant: str, settings: Settings, progress: Progress) -> list[Findin
     looked = sorted(
         _look_alikes(tenant, members, usage, progress), key=lambda f: not f.is_sure
     )
-    found = duplicates(contacts.everything(tenant), usage)
+    found = map(_with_conflict, duplicates(contacts.everything(tenant), usage))
     return [*_out_of_use(tenant, usage), *looked, *found]
+
+
+def _with_conflict(finding: Finding) -> Finding:
+    if not finding.conflict:
+        return finding
+    return replace(finding, why=f"{finding.why}; but not certain: {finding.conflict}")
 
 
 def plan_merges(tenant: str, settings: Settings) -> list[Merge]:

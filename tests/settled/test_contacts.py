@@ -525,6 +525,26 @@ def test_the_merge_plan_keeps_the_linked_one(here: Path) -> None:
     assert row["keep_because"] == "is member 100123's"
 
 
+def test_father_and_son_are_not_merged_by_a_third_contact(here: Path) -> None:
+    put(
+        contact("c-1", contact_number="1001"),
+        contact("c-2"),
+        contact("c-3", contact_number="1002"),
+    )
+    settled("contacts", "merge-plan", "--csv", "plan.csv")
+    plan = read_csv(here / "plan.csv")
+    assert {row["merge"] for row in plan} == {"c-2", "c-3"}
+    for row in plan:
+        assert row["conflict"] == (
+            "two Contact Numbers, 1001 (c-1) and 1002 (c-3); "
+            "find out first who each of them is"
+        )
+    settled("contacts", "audit", "--csv", "audit.csv")
+    told = [row for row in read_csv(here / "audit.csv") if row["kind"] == "duplicate"]
+    assert {row["certain"] for row in told} == {"perhaps"}
+    assert all("but not certain: two Contact Numbers" in row["why"] for row in told)
+
+
 @pytest.mark.parametrize("command", ["audit", "merge-plan"])
 def test_of_a_mirror_that_is_not_whole_nothing_is_said(command: str) -> None:
     with opened_books(Settings()), transaction():
