@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from core.contacts.explaining import Explanation, as_data, outcome
-from core.contacts.importing import MappingWrong
+from core.contacts.importing import MappingWrong, to_confirm
 from core.matching.duplicates import Finding, Merge
 from core.mirror import Progress
 from core.settings import load_settings
@@ -314,32 +314,56 @@ def _told_as_table(
 @contacts.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", "is_dry", is_flag=True, help="Check every line, link none.")
+@click.option(
+    "--confirmed",
+    "is_confirmed",
+    is_flag=True,
+    help="The lines that --dry-run doubts are meant so.",
+)
 @click.option("--because", default="imported", help="Why, for whoever asks later.")
 @tenant_option
 @config_option
 def import_contacts(
-    file: Path, is_dry: bool, because: str, tenant: str | None, config: Path | None
+    file: Path,
+    is_dry: bool,
+    is_confirmed: bool,
+    because: str,
+    tenant: str | None,
+    config: Path | None,
 ) -> None:
     """Link members to contacts by a CSV file; all of its lines or none.
 
-    Columns: member_id, contact_id. Every wrong line is named.
+    Columns: member_id, contact_id; name and email, if there are any, are held against
+    the contact. Every wrong line is named, and every line that is to be confirmed.
+    Exits with 1 if there are any.
     """
     desk = _desk(config, tenant)
     try:
         with _bar("links") as bar:
-            done = desk.import_file(file, because, bar, is_dry=is_dry)
+            done = desk.import_file(
+                file, because, bar, is_dry=is_dry, is_confirmed=is_confirmed
+            )
     except MappingWrong as wrong:
-        for text in wrong.errors[:SHOWN_AT_MOST]:
-            click.echo(f"{file}, {text}", err=True)
-        left = len(wrong.errors) - SHOWN_AT_MOST
-        if left > 0:
-            click.echo(f"and {left} more", err=True)
+        _tell_lines(file, wrong.errors)
+        _tell_lines(file, wrong.doubts)
         raise
+    if is_dry:
+        _tell_lines(file, done.doubts)
     would = "would be " if is_dry else ""
     click.echo(
         f"{done.linked} {would}linked, {done.already} were already; "
         f"invoices that {'would ' if is_dry else ''}go on: {done.released}"
     )
+    if is_dry and done.doubts and not is_confirmed:
+        click.echo(to_confirm(len(done.doubts)))
+        raise click.exceptions.Exit(SOMETHING_WRONG)
+
+
+def _tell_lines(file: Path, lines: Sequence[str]) -> None:
+    for text in lines[:SHOWN_AT_MOST]:
+        click.echo(f"{file}, {text}", err=True)
+    if len(lines) > SHOWN_AT_MOST:
+        click.echo(f"and {len(lines) - SHOWN_AT_MOST} more", err=True)
 
 
 @contacts.command()

@@ -30,6 +30,9 @@ log = structlog.get_logger()
 
 COLUMNS = ("member_id", "contact_id")
 
+#: What a file may have besides, to be held against the contact.
+CHECKED = ("name", "email")
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -101,12 +104,13 @@ class Desk:
         progress: Callable[[int], Callable[[int], None]],
         *,
         is_dry: bool,
+        is_confirmed: bool,
     ) -> Imported:
         """Read and check every line before the first link is made.
 
         Raises:
             SettingsInvalid: the file can't be read as it should.
-            MappingWrong: naming every line that is wrong.
+            MappingWrong: naming every line that is wrong, or is to be confirmed.
         """
         rows = read_mapping(file)
         person, now = _person(because), SystemClock().now()
@@ -114,7 +118,15 @@ class Desk:
             _require_mirror(tenant)
             count = progress(len(rows))
             with transaction():
-                done = import_links(tenant, rows, person, now, count, is_dry=is_dry)
+                done = import_links(
+                    tenant,
+                    rows,
+                    person,
+                    now,
+                    count,
+                    is_dry=is_dry,
+                    is_confirmed=is_confirmed,
+                )
             if not is_dry:
                 self._compare(tenant, [row.member_id for row in rows])
         if not is_dry:
@@ -146,8 +158,9 @@ def read_mapping(file: Path) -> list[Row]:
         raise MappingWrong(wrong)
     if not read:
         raise SettingsInvalid(str(file), "has no line but its header")
+    columns = (*COLUMNS, *CHECKED)
     return [
-        Row(line, row["member_id"].strip(), row["contact_id"].strip())
+        Row(line, *((row.get(column) or "").strip() for column in columns))
         for line, row in read
     ]
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from core.agreeing import Field
 from core.clock import SystemClock
 from core.contacts import deciding, waiting
 from core.contacts.resolution import Creating, Known, Undecided
-from core.db import contacts, invoices, problems, reference, writes
+from core.db import contacts, invoices, problems, profiles, reference, writes
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
@@ -446,6 +447,157 @@ def test_an_empty_file_is_named(here: Path) -> None:
     assert "no line but its header" in importing(mapping(here)).line
 
 
+def heard(member: Member) -> None:
+    """The platform has said so in ``member.updated``."""
+    with opened_books(Settings()), transaction():
+        profile = profiles.locked("main", member.id)
+        said = {"name": member.name, "email": member.email}
+        profiles.save(profile, {key: Field(said=said[key]) for key in said})
+
+
+def told_lines(ended: Ended) -> list[str]:
+    lines = (line.partition("mapping.csv, ")[2] for line in ended.err.splitlines())
+    return [line for line in lines if line]
+
+
+def test_contacts_with_the_numbers_of_others_are_refused(here: Path) -> None:
+    """A column that has slipped by a row would link everybody wrongly."""
+    put(*(contact(f"c-{n}", f"M {n}", contact_number=f"{n}") for n in range(998, 1003)))
+    slipped = [f"{n},c-{n + 1}" for n in range(998, 1002)]
+    ended = importing(mapping(here, *slipped, "1002,c-998"), "--confirmed")
+    assert ended.code == SOMETHING_WRONG
+    assert told_lines(ended)[:2] == [
+        "line 2: contact c-999 (M 999) has the Contact Number 999",
+        "line 3: contact c-1000 (M 1000) has the Contact Number 1000",
+    ]
+    assert ended.err.endswith("settled: 5 lines are wrong, nothing was imported\n")
+    assert links() == {}
+
+
+def test_the_number_of_a_known_member_is_refused_however_it_looks(here: Path) -> None:
+    put(contact("c-1", contact_number="AB/7"))
+    heard(Member(id="AB/7", name="Somebody Else", email="else@example.org"))
+    ended = importing(mapping(here, "100123,c-1"))
+    assert told_lines(ended) == [
+        "line 2: contact c-1 (Zoe Muller) has the Contact Number AB/7"
+    ]
+
+
+def test_a_number_of_another_system_is_no_contradiction(here: Path) -> None:
+    put(contact("c-1", contact_number="CUST/17", account_number="7/17"))
+    assert importing(mapping(here, f"{ZOE.id},c-1")).code == 0
+
+
+def test_what_is_linked_already_is_not_judged_anew(here: Path) -> None:
+    put(contact("c-1", contact_number="100999"))
+    link("c-1")
+    assert importing(mapping(here, f"{ZOE.id},c-1")).code == 0
+
+
+def test_names_that_contradict_are_to_be_confirmed(here: Path) -> None:
+    put(
+        contact("c-1", "Anna Botha", email="anna@example.org"),
+        contact("c-2", "Thabo Mokoena", email="thabo@example.org"),
+        contact("c-3", "Sipho Dlamini", email=""),
+    )
+    file = mapping(
+        here,
+        "1,c-2,Anna Botha,anna@example.org",
+        "2,c-3,Thabo Mokoena,",
+        "3,c-1,,",
+        header="member_id,contact_id,name,email",
+    )
+    doubts = [
+        "line 2, to be confirmed: the member is Anna Botha <anna@example.org>, "
+        "contact c-2 is Thabo Mokoena <thabo@example.org>: another surname",
+        "line 3, to be confirmed: the member is Thabo Mokoena, "
+        "contact c-3 is Sipho Dlamini: another surname",
+    ]
+    dry = importing(file, "--dry-run")
+    assert dry.code == SOMETHING_WRONG
+    assert told_lines(dry) == doubts
+    assert dry.out.startswith("3 would be linked")
+    assert "2 lines are to be confirmed" in dry.out
+    refused = importing(file)
+    assert refused.code == SOMETHING_WRONG
+    assert told_lines(refused) == doubts
+    assert "nothing was imported" in refused.err
+    assert links() == {}
+    assert importing(file, "--confirmed").code == 0
+    assert links() == {"1": "c-2", "2": "c-3", "3": "c-1"}
+    (decision,) = explained("1")["decisions"]
+    assert "Thabo Mokoena" in decision["reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "named"),
+    [
+        ("Anna Smit", "new@example.org", "Anna Botha"),  # married
+        ("Jan Botha", "jan@botha.example", "Acme Trading (Pty) Ltd"),  # an employer
+        ("Bob Botha", "bob@botha.example", "Robert Botha"),
+        ("Zoë Müller", "new@example.org", "MULLER Z"),
+        ("Somebody Else", ZOE.email, "Zoe Muller"),  # at the contact's own address
+        ("", "new@example.org", "Zoe Muller"),  # addresses change
+    ],
+)
+def test_what_may_be_one_is_not_asked(
+    here: Path, name: str, email: str, named: str
+) -> None:
+    put(contact("c-1", named))
+    header = "member_id,contact_id,name,email"
+    file = mapping(here, f"{ZOE.id},c-1,{name},{email}", header=header)
+    assert importing(file).code == 0
+
+
+def test_what_the_platform_has_said_counts_as_well(here: Path) -> None:
+    heard(ZOE)
+    put(contact("c-1", "Thabo Mokoena", email="thabo@example.org"))
+    (told,) = told_lines(importing(mapping(here, f"{ZOE.id},c-1")))
+    assert "the member is Zoë Müller <zoe@example.org>" in told
+    put(contact("c-2", "Thabo Mokoena", email="thabo@example.org", contact_number="7"))
+    heard(Member(id="7", name="Zoë Müller", email="zoe@example.org"))
+    # Only systems write a Contact Number: it is believed.
+    assert importing(mapping(here, "7,c-2")).code == 0
+
+
+def test_an_address_of_another_contact_is_to_be_confirmed(here: Path) -> None:
+    put(contact("c-1"), contact("c-2", "Thabo Mokoena", email="thabo@example.org"))
+    file = mapping(here, "7,c-1,thabo@example.org", header="member_id,contact_id,email")
+    (told,) = told_lines(importing(file))
+    assert told.endswith("<thabo@example.org>, which is the e-mail of contact c-2")
+
+
+def test_an_account_number_of_another_line_is_to_be_confirmed(here: Path) -> None:
+    put(
+        contact("c-1", account_number="A1"),
+        contact("c-2", account_number="B2"),
+        contact("c-3", account_number="CC3"),
+    )
+    ended = importing(mapping(here, "A1,c-2", "B2,c-1", "CC3,c-3"))
+    assert told_lines(ended) == [
+        "line 2, to be confirmed: contact c-2 (Zoe Muller) has the Account Number B2",
+        "line 3, to be confirmed: contact c-1 (Zoe Muller) has the Account Number A1",
+    ]
+
+
+def test_zeros_that_a_spreadsheet_has_eaten_are_to_be_confirmed(here: Path) -> None:
+    put(contact("c-1", contact_number="00123"), contact("c-2"))
+    heard(Member(id="00124", name="Zoë Müller", email=ZOE.email))
+    ended = importing(mapping(here, "123,c-1", "124,c-2"))
+    assert told_lines(ended) == [
+        "line 2, to be confirmed: contact c-1 (Zoe Muller) has the Contact Number "
+        "00123; has a spreadsheet taken zeros from the member's id?",
+        "line 3, to be confirmed: member 124 is not known, but 00124 is; "
+        "has a spreadsheet taken zeros from it?",
+    ]
+
+
+def test_contact_ids_may_be_in_capital_letters(here: Path) -> None:
+    put(contact("ab-1"))
+    assert importing(mapping(here, f"{ZOE.id},AB-1")).code == 0
+    assert links() == {ZOE.id: "ab-1"}
+
+
 def test_while_xero_is_asked_to_create_one_it_is_not_imported(here: Path) -> None:
     invoiced()
     claim_creation()
@@ -457,7 +609,7 @@ def test_while_xero_is_asked_to_create_one_it_is_not_imported(here: Path) -> Non
 
 def test_what_was_to_be_created_is_not_after_an_import(here: Path) -> None:
     waiting = invoiced()
-    put(contact("c-1", "Made meanwhile", email=""))
+    put(contact("c-1", "Z. Muller", email=""))
     assert importing(mapping(here, f"{ZOE.id},c-1")).code == 0
     assert creation() is None
     assert state(waiting) == (InvoiceState.READY, "c-1")
