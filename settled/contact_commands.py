@@ -1,6 +1,7 @@
 """``settled contacts …``: who is which contact, and what a person decides about it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from rich.table import Table
 
+from core.contacts.audit import NOBODY
 from core.contacts.explaining import Explanation, as_data, outcome
 from core.contacts.importing import MappingWrong, to_confirm
 from core.matching.duplicates import Finding, Merge
@@ -225,16 +227,21 @@ FINDING_COLUMNS = (
 @tenant_option
 @config_option
 def audit(csv_file: Path | None, tenant: str | None, config: Path | None) -> None:
-    """List contacts to look at; exits with 1 if there are any.
+    """List contacts to look at; exits with 1 if there are any but of nobody.
 
-    Likely duplicates (duplicate), contacts of nobody that look like a member who is
-    invoiced on another one (member), members whose contact is not in use (archived).
+    Members whose contact is not in use (archived) or has the number of another member
+    (number), members without a contact of whom a person will be asked (undecided),
+    contacts of nobody that look like a member who has another one (member), likely
+    duplicates (duplicate), and contacts that no member has (nobody).
     """
     with _bar("members") as bar:
         found = _desk(config, tenant).audit(bar)
     rows = [_finding(finding) for finding in found]
     _told_as_table(FINDING_COLUMNS, rows, csv_file)
-    if rows:
+    kinds = Counter(finding.kind for finding in found)
+    if kinds:
+        show(", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    if kinds.keys() - {NOBODY}:
         raise click.exceptions.Exit(SOMETHING_WRONG)
 
 
@@ -242,7 +249,7 @@ def _finding(finding: Finding) -> Sequence[str]:
     contact, other = finding.contact, finding.other
     return (
         finding.kind,
-        "yes" if finding.is_sure else "perhaps",
+        _certain(finding),
         contact.contact_id,
         contact.name,
         contact.email,
@@ -252,6 +259,12 @@ def _finding(finding: Finding) -> Sequence[str]:
         other.email if other else "",
         finding.why,
     )
+
+
+def _certain(finding: Finding) -> str:
+    if finding.is_sure:
+        return "yes"
+    return "" if finding.kind == NOBODY else "perhaps"
 
 
 MERGE_COLUMNS = (

@@ -37,7 +37,7 @@ class Finding:
             of its group are not one.
     """
 
-    kind: str  # duplicate, member, archived
+    kind: str  # duplicate, or what the audit calls it
     is_sure: bool
     contact: MirrorContact
     why: str

@@ -633,10 +633,69 @@ def read_csv(file: Path) -> list[dict[str, str]]:
 
 def test_without_anything_to_look_at_the_audit_says_none() -> None:
     put(contact("c-1"))
-    assert (settled("contacts", "audit").code, settled("contacts", "audit").out) == (
-        0,
-        "none\n",
+    link("c-1")
+    ended = settled("contacts", "audit")
+    assert (ended.code, ended.out) == (0, "none\n")
+
+
+def audited(here: Path) -> list[tuple[str, str, str, str]]:
+    settled("contacts", "audit", "--csv", "audit.csv")
+    columns = ("kind", "contact_id", "member_id", "certain")
+    found = read_csv(here / "audit.csv")
+    return [
+        (row[a], row[b], row[c], row[d]) for row in found for a, b, c, d in [columns]
+    ]
+
+
+def test_before_the_first_message_contacts_of_nobody_are_listed(here: Path) -> None:
+    put(contact("c-1"), contact("c-2", "Thabo Mokoena", email="thabo@example.org"))
+    heard(ZOE)
+    assert audited(here) == [
+        ("nobody", "c-1", ZOE.id, "yes"),
+        ("nobody", "c-2", "", ""),
+    ]
+    found = read_csv(here / "audit.csv")
+    assert found[0]["why"].startswith("will be the member's by email_and_name")
+    shown = settled("contacts", "audit")
+    assert "2 nobody" in shown.out
+    # Sponsors and suppliers are nobody's for ever.
+    assert shown.code == 0
+
+
+def test_before_the_first_message_it_is_known_who_will_be_in_doubt(here: Path) -> None:
+    heard(ZOE)
+    put(*TWO)
+    assert [row for row in audited(here) if row[0] == "undecided"] == [
+        ("undecided", "c-1", ZOE.id, "perhaps"),
+        ("undecided", "c-2", ZOE.id, "perhaps"),
+    ]
+    (why, _) = (row["why"] for row in read_csv(here / "audit.csv")[:2])
+    assert why.startswith("2 contacts fit member 100123 by email_and_name: ")
+    assert settled("contacts", "audit").code == SOMETHING_WRONG
+
+
+def test_what_the_platform_says_of_a_linked_member_is_looked_for(here: Path) -> None:
+    put(contact("c-1", "Quite different", email=""), contact("c-2"))
+    link("c-1")
+    heard(ZOE)
+    assert audited(here) == [("member", "c-2", ZOE.id, "yes")]
+
+
+def test_the_number_of_an_imported_member_is_looked_for(here: Path) -> None:
+    put(
+        contact("c-1"),
+        contact("c-2", email="else@example.org", account_number=ZOE.id),
     )
+    importing(mapping(here, f"{ZOE.id},c-1"))
+    assert audited(here) == [("member", "c-2", ZOE.id, "yes")]
+
+
+def test_a_link_that_a_contact_number_contradicts_is_listed(here: Path) -> None:
+    put(contact("c-1", contact_number="100124"), contact("c-2", contact_number="OLD/7"))
+    link("c-1")
+    link("c-2", "100125")
+    assert audited(here) == [("number", "c-1", ZOE.id, "yes")]
+    assert settled("contacts", "audit").code == SOMETHING_WRONG
 
 
 def test_the_audit_lists_what_finance_should_look_at(here: Path) -> None:
@@ -658,6 +717,8 @@ def test_the_audit_lists_what_finance_should_look_at(here: Path) -> None:
         ("member", "c-2", ZOE.id),
         ("duplicate", "c-1", ""),
         ("duplicate", "c-3", ""),
+        ("nobody", "c-3", ""),
+        ("nobody", "c-4", ""),
     }
     assert all(row["why"] for row in found)
     # A spreadsheet would run it.
