@@ -443,6 +443,32 @@ def test_a_file_without_the_columns_is_named(here: Path) -> None:
     assert "lacks the column contact_id" in ended.line
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_file_is_read_as_spreadsheets_save_it(here: Path, mark: str) -> None:
+    """With semicolons or tabs, capitals in the header, and lines that were emptied."""
+    put(contact("c-1"))
+    header = mark.join(("Member_ID ", "Contact_ID", "Remarks"))
+    file = mapping(here, mark.join((ZOE.id, "c-1", "")), mark * 2, "", header=header)
+    assert importing(file).out.startswith("1 linked")
+    assert links() == {ZOE.id: "c-1"}
+
+
+def test_a_column_that_stands_there_twice_is_named(here: Path) -> None:
+    file = mapping(here, "1,2,c-1", header="member_id,member_id,contact_id")
+    ended = importing(file)
+    assert (ended.code, ended.line) == (
+        UNUSABLE,
+        f"settled: {file}: has the column member_id twice",
+    )
+
+
+def test_a_file_in_another_encoding_is_told_how_to_be_saved(here: Path) -> None:
+    (here / "mapping.csv").write_text("member_id,contact_id,Zoë", encoding="cp1252")
+    ended = importing("mapping.csv")
+    assert ended.code == UNUSABLE
+    assert ended.line.endswith("save it as “CSV UTF-8”")
+
+
 def test_an_empty_file_is_named(here: Path) -> None:
     assert "no line but its header" in importing(mapping(here)).line
 
