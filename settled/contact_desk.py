@@ -15,7 +15,13 @@ from core.clock import SystemClock
 from core.contacts import audit, desk, explaining
 from core.contacts.desk import Person
 from core.contacts.explaining import Explanation, Standing
-from core.contacts.importing import Imported, MappingWrong, Row, import_links
+from core.contacts.importing import (
+    Imported,
+    MappingWrong,
+    Row,
+    doubts_of,
+    import_links,
+)
 from core.db import profiles
 from core.db.database import transaction
 from core.errors import SettingsInvalid
@@ -117,6 +123,7 @@ class Desk:
         with self._books() as tenant:
             _require_mirror(tenant)
             count = progress(len(rows))
+            doubts = doubts_of(tenant, rows)
             with transaction():
                 done = import_links(
                     tenant,
@@ -125,6 +132,7 @@ class Desk:
                     now,
                     count,
                     is_dry=is_dry,
+                    doubts=doubts,
                     is_confirmed=is_confirmed,
                 )
             if not is_dry:

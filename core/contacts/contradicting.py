@@ -5,6 +5,7 @@ line looks as good as any other. Contact Numbers are written by systems and beli
 Names and addresses only make a doubt: people marry, and companies pay for people.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from core.matching.contact import ACTIVE, MirrorContact
@@ -12,6 +13,9 @@ from core.matching.contradictions import are_alike
 from core.matching.names import Likeness, compare, is_company
 from core.matching.normalising import email_key, is_written, number_key
 from core.members import Member
+
+#: 1.00E+05 stands in a narrow column for 100123.
+_SHORTENED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
 
 _EATEN = "has a spreadsheet taken zeros from"
 
@@ -74,6 +78,8 @@ class Contradictions:
             yield from self._somebody_else(*each, member_id, contact)
 
     def _eaten(self, member_id: str, contact: MirrorContact) -> Iterator[str]:
+        if _SHORTENED.fullmatch(member_id):
+            yield f"member {member_id} is a number as spreadsheets shorten it"
         number = contact.contact_number
         is_short = number_key(number) == number_key(member_id) != ""
         if is_short and not is_written(number, member_id):

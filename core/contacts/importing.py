@@ -23,6 +23,8 @@ _AT_ONCE = 500
 
 Progress = Callable[[int], None]
 
+NO_DOUBTS: Mapping[int, str] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -67,14 +69,27 @@ class MappingWrong(SettledError):
 
     def __init__(self, errors: Sequence[str], doubts: Sequence[str] = ()) -> None:
         count = len(errors)
-        what = f"{count} lines are wrong" if errors else to_confirm(len(doubts))
+        wrong = "1 line is wrong" if count == 1 else f"{count} lines are wrong"
+        what = wrong if errors else to_confirm(len(doubts))
         super().__init__(f"{what}, nothing was imported")
         self.errors = errors
         self.doubts = doubts
 
 
 def to_confirm(count: int) -> str:
-    return f"{count} lines are to be confirmed (--confirmed)"
+    lines = "1 line is" if count == 1 else f"{count} lines are"
+    return f"{lines} to be confirmed (--confirmed)"
+
+
+def doubts_of(tenant: str, rows: Sequence[Row]) -> dict[int, str]:
+    """What a person must confirm, by the number of the line.
+
+    Not in the transaction of the import: names of thousands are compared for seconds,
+    and everybody else would wait.
+    """
+    books = _Books(tenant, rows)
+    some = (books.spelled(row) for row in rows)
+    return {row.line: text for row in some if (text := books.doubt_of(row))}
 
 
 def import_links(
@@ -85,6 +100,7 @@ def import_links(
     progress: Progress,
     *,
     is_dry: bool,
+    doubts: Mapping[int, str] = NO_DOUBTS,
     is_confirmed: bool = False,
 ) -> Imported:
     """Check every line, then link them all, in the caller's transaction.
@@ -96,7 +112,8 @@ def import_links(
         now: when.
         progress: told how many more are linked.
         is_dry: only check.
-        is_confirmed: a person has looked at what speaks against some of the lines.
+        doubts: what speaks against some of the lines.
+        is_confirmed: a person has looked at these.
 
     Raises:
         MappingWrong: naming every line that is wrong, or is to be confirmed.
@@ -106,7 +123,6 @@ def import_links(
     books = _Books(tenant, rows)
     rows = [books.spelled(row) for row in rows]
     errors = [text for row in rows if (text := books.error_of(row))]
-    doubts = {row.line: text for row in rows if (text := books.doubt_of(row))}
     told = [f"line {line}, to be confirmed: {text}" for line, text in doubts.items()]
     if errors or (told and not is_dry and not is_confirmed):
         raise MappingWrong(errors, told)

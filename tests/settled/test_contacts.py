@@ -618,6 +618,18 @@ def test_zeros_that_a_spreadsheet_has_eaten_are_to_be_confirmed(here: Path) -> N
     ]
 
 
+def test_a_number_that_a_spreadsheet_has_shortened_is_to_be_confirmed(
+    here: Path,
+) -> None:
+    put(contact("c-1"))
+    ended = importing(mapping(here, "1.00E+05,c-1"))
+    assert told_lines(ended) == [
+        "line 2, to be confirmed: member 1.00E+05 is a number as spreadsheets "
+        "shorten it"
+    ]
+    assert "1 line is to be confirmed" in ended.err
+
+
 def test_contact_ids_may_be_in_capital_letters(here: Path) -> None:
     put(contact("ab-1"))
     assert importing(mapping(here, f"{ZOE.id},AB-1")).code == 0

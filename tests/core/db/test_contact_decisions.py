@@ -274,15 +274,7 @@ def test_an_import_and_messages_at_once_agree(books: None, turn: int) -> None:
     def take_over() -> None:
         lines = [Row(n, each.id, f"c-{n}") for n, each in enumerate(some)]
         with transaction():
-            import_links(
-                "main",
-                lines,
-                FINANCE,
-                NOW,
-                lambda _: None,
-                is_dry=False,
-                is_confirmed=True,
-            )
+            import_links("main", lines, FINANCE, NOW, lambda _: None, is_dry=False)
 
     works: list[Callable[[], None]] = [
         take_over,
