@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from core.contacts.audit import NOBODY
-from core.contacts.explaining import Explanation, as_data, outcome
+from core.contacts.explaining import Explanation, Standing, as_data, outcome
 from core.contacts.importing import MappingWrong, to_confirm
 from core.matching.duplicates import Finding, Merge
 from core.mirror import Progress
@@ -45,25 +45,35 @@ def _desk(config: Path | None, tenant: str | None) -> Any:
     return Desk(load_settings(config), tenant)
 
 
+STANDING_COLUMNS = ("member", "decision", "contact", "name_in_Xero", "why", "waiting")
+
+
 @contacts.command("list")
 @click.option("--undecided", is_flag=True, help="Only those that wait for a person.")
+@csv_option
 @tenant_option
 @config_option
-def list_contacts(undecided: bool, tenant: str | None, config: Path | None) -> None:
+def list_contacts(
+    undecided: bool, csv_file: Path | None, tenant: str | None, config: Path | None
+) -> None:
     """List the members and their contacts; exits with 1 if any is undecided."""
     found = _desk(config, tenant).standings(undecided_only=undecided)
-    table = Table(
-        "member", "decision", "contact", "name in Xero", "why", "waiting", box=None
-    )
-    for one in found:
-        contact_id = one.contact.contact_id if one.contact else ""
-        name = one.contact.name if one.contact else ""
-        waiting = str(one.waiting) if one.waiting else ""
-        why = one.reason if one.is_undecided else one.rule
-        table.add_row(one.member_id, one.decision, contact_id, name, why, waiting)
-    show(table if found else "none")
+    # Whoever waits for a person is not left out on a screen.
+    first = sorted(found, key=lambda one: not one.is_undecided)
+    _told_as_table(STANDING_COLUMNS, [_standing(one) for one in first], csv_file)
     if any(one.is_undecided for one in found):
         raise click.exceptions.Exit(SOMETHING_WRONG)
+
+
+def _standing(one: Standing) -> Sequence[str]:
+    return (
+        one.member_id,
+        one.decision,
+        one.contact.contact_id if one.contact else "",
+        one.contact.name if one.contact else "",
+        one.reason if one.is_undecided else one.rule,
+        str(one.waiting) if one.waiting else "",
+    )
 
 
 @contacts.command()

@@ -146,6 +146,18 @@ def test_the_undecided_are_listed_with_the_reason() -> None:
     assert "2 contacts fit member 100123 by email_and_name" in listed.out
 
 
+def test_of_very_many_the_undecided_are_shown_and_a_file_has_all(here: Path) -> None:
+    put(*TWO, *(contact(f"d-{n}", f"Member {n}", email="") for n in range(100)))
+    importing(mapping(here, *(f"{n},d-{n}" for n in range(100))))
+    invoiced(ZOE.model_copy(update={"id": "zoe"}))
+    shown = settled("contacts", "list").out
+    assert "2 contacts fit member zoe" in shown
+    assert shown.splitlines()[-1] == "and 51 more: --csv FILE has them all"
+    listed = settled("contacts", "list", "--csv", "list.csv")
+    assert (listed.code, listed.out) == (SOMETHING_WRONG, "101 written to list.csv\n")
+    assert len(read_csv(here / "list.csv")) == 101
+
+
 def test_a_decision_is_explained_with_its_evidence() -> None:
     put(*TWO, contact("c-3", "Zoe Muller", email="else@example.org"))
     invoiced()
