@@ -1,6 +1,7 @@
 """``settled contacts …``: who is which contact, and what a person decides about it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, TypeVar
 import click
 from rich.table import Table
 
-from core.contacts.explaining import Explanation, as_data, outcome
-from core.contacts.importing import MappingWrong
+from core.contacts.audit import NOBODY
+from core.contacts.explaining import Explanation, Standing, as_data, outcome
+from core.contacts.importing import MappingWrong, to_confirm
 from core.matching.duplicates import Finding, Merge
 from core.mirror import Progress
 from core.settings import load_settings
@@ -43,25 +45,35 @@ def _desk(config: Path | None, tenant: str | None) -> Any:
     return Desk(load_settings(config), tenant)
 
 
+STANDING_COLUMNS = ("member", "decision", "contact", "name_in_Xero", "why", "waiting")
+
+
 @contacts.command("list")
 @click.option("--undecided", is_flag=True, help="Only those that wait for a person.")
+@csv_option
 @tenant_option
 @config_option
-def list_contacts(undecided: bool, tenant: str | None, config: Path | None) -> None:
+def list_contacts(
+    undecided: bool, csv_file: Path | None, tenant: str | None, config: Path | None
+) -> None:
     """List the members and their contacts; exits with 1 if any is undecided."""
     found = _desk(config, tenant).standings(undecided_only=undecided)
-    table = Table(
-        "member", "decision", "contact", "name in Xero", "why", "waiting", box=None
-    )
-    for one in found:
-        contact_id = one.contact.contact_id if one.contact else ""
-        name = one.contact.name if one.contact else ""
-        waiting = str(one.waiting) if one.waiting else ""
-        why = one.reason if one.is_undecided else one.rule
-        table.add_row(one.member_id, one.decision, contact_id, name, why, waiting)
-    show(table if found else "none")
+    # Whoever waits for a person is not left out on a screen.
+    first = sorted(found, key=lambda one: not one.is_undecided)
+    _told_as_table(STANDING_COLUMNS, [_standing(one) for one in first], csv_file)
     if any(one.is_undecided for one in found):
         raise click.exceptions.Exit(SOMETHING_WRONG)
+
+
+def _standing(one: Standing) -> Sequence[str]:
+    return (
+        one.member_id,
+        one.decision,
+        one.contact.contact_id if one.contact else "",
+        one.contact.name if one.contact else "",
+        one.reason if one.is_undecided else one.rule,
+        str(one.waiting) if one.waiting else "",
+    )
 
 
 @contacts.command()
@@ -225,16 +237,21 @@ FINDING_COLUMNS = (
 @tenant_option
 @config_option
 def audit(csv_file: Path | None, tenant: str | None, config: Path | None) -> None:
-    """List contacts to look at; exits with 1 if there are any.
+    """List contacts to look at; exits with 1 if there are any but of nobody.
 
-    Likely duplicates (duplicate), contacts of nobody that look like a member who is
-    invoiced on another one (member), members whose contact is not in use (archived).
+    Members whose contact is not in use (archived) or has the number of another member
+    (number), members without a contact of whom a person will be asked (undecided),
+    contacts of nobody that look like a member who has another one (member), likely
+    duplicates (duplicate), and contacts that no member has (nobody).
     """
     with _bar("members") as bar:
         found = _desk(config, tenant).audit(bar)
     rows = [_finding(finding) for finding in found]
     _told_as_table(FINDING_COLUMNS, rows, csv_file)
-    if rows:
+    kinds = Counter(finding.kind for finding in found)
+    if kinds:
+        show(", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    if kinds.keys() - {NOBODY}:
         raise click.exceptions.Exit(SOMETHING_WRONG)
 
 
@@ -242,7 +259,7 @@ def _finding(finding: Finding) -> Sequence[str]:
     contact, other = finding.contact, finding.other
     return (
         finding.kind,
-        "yes" if finding.is_sure else "perhaps",
+        _certain(finding),
         contact.contact_id,
         contact.name,
         contact.email,
@@ -252,6 +269,12 @@ def _finding(finding: Finding) -> Sequence[str]:
         other.email if other else "",
         finding.why,
     )
+
+
+def _certain(finding: Finding) -> str:
+    if finding.is_sure:
+        return "yes"
+    return "" if finding.kind == NOBODY else "perhaps"
 
 
 MERGE_COLUMNS = (
@@ -314,32 +337,56 @@ def _told_as_table(
 @contacts.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", "is_dry", is_flag=True, help="Check every line, link none.")
+@click.option(
+    "--confirmed",
+    "is_confirmed",
+    is_flag=True,
+    help="The lines that --dry-run doubts are meant so.",
+)
 @click.option("--because", default="imported", help="Why, for whoever asks later.")
 @tenant_option
 @config_option
 def import_contacts(
-    file: Path, is_dry: bool, because: str, tenant: str | None, config: Path | None
+    file: Path,
+    is_dry: bool,
+    is_confirmed: bool,
+    because: str,
+    tenant: str | None,
+    config: Path | None,
 ) -> None:
     """Link members to contacts by a CSV file; all of its lines or none.
 
-    Columns: member_id, contact_id. Every wrong line is named.
+    Columns: member_id, contact_id; name and email, if there are any, are held against
+    the contact. Every wrong line is named, and every line that is to be confirmed.
+    Exits with 1 if there are any.
     """
     desk = _desk(config, tenant)
     try:
         with _bar("links") as bar:
-            done = desk.import_file(file, because, bar, is_dry=is_dry)
+            done = desk.import_file(
+                file, because, bar, is_dry=is_dry, is_confirmed=is_confirmed
+            )
     except MappingWrong as wrong:
-        for text in wrong.errors[:SHOWN_AT_MOST]:
-            click.echo(f"{file}, {text}", err=True)
-        left = len(wrong.errors) - SHOWN_AT_MOST
-        if left > 0:
-            click.echo(f"and {left} more", err=True)
+        _tell_lines(file, wrong.errors)
+        _tell_lines(file, wrong.doubts)
         raise
+    if is_dry:
+        _tell_lines(file, done.doubts)
     would = "would be " if is_dry else ""
     click.echo(
         f"{done.linked} {would}linked, {done.already} were already; "
         f"invoices that {'would ' if is_dry else ''}go on: {done.released}"
     )
+    if is_dry and done.doubts and not is_confirmed:
+        click.echo(to_confirm(len(done.doubts)))
+        raise click.exceptions.Exit(SOMETHING_WRONG)
+
+
+def _tell_lines(file: Path, lines: Sequence[str]) -> None:
+    for text in lines[:SHOWN_AT_MOST]:
+        click.echo(f"{file}, {text}", err=True)
+    if len(lines) > SHOWN_AT_MOST:
+        click.echo(f"and {len(lines) - SHOWN_AT_MOST} more", err=True)
 
 
 @contacts.command()

@@ -15,7 +15,13 @@ from core.clock import SystemClock
 from core.contacts import audit, desk, explaining
 from core.contacts.desk import Person
 from core.contacts.explaining import Explanation, Standing
-from core.contacts.importing import Imported, MappingWrong, Row, import_links
+from core.contacts.importing import (
+    Imported,
+    MappingWrong,
+    Row,
+    doubts_of,
+    import_links,
+)
 from core.db import profiles
 from core.db.database import transaction
 from core.errors import SettingsInvalid
@@ -29,6 +35,9 @@ from settled.tables import read_table
 log = structlog.get_logger()
 
 COLUMNS = ("member_id", "contact_id")
+
+#: What a file may have besides, to be held against the contact.
+CHECKED = ("name", "email")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +110,31 @@ class Desk:
         progress: Callable[[int], Callable[[int], None]],
         *,
         is_dry: bool,
+        is_confirmed: bool,
     ) -> Imported:
         """Read and check every line before the first link is made.
 
         Raises:
             SettingsInvalid: the file can't be read as it should.
-            MappingWrong: naming every line that is wrong.
+            MappingWrong: naming every line that is wrong, or is to be confirmed.
         """
         rows = read_mapping(file)
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant:
             _require_mirror(tenant)
             count = progress(len(rows))
+            doubts = doubts_of(tenant, rows)
             with transaction():
-                done = import_links(tenant, rows, person, now, count, is_dry=is_dry)
+                done = import_links(
+                    tenant,
+                    rows,
+                    person,
+                    now,
+                    count,
+                    is_dry=is_dry,
+                    doubts=doubts,
+                    is_confirmed=is_confirmed,
+                )
             if not is_dry:
                 self._compare(tenant, [row.member_id for row in rows])
         if not is_dry:
@@ -146,8 +166,9 @@ def read_mapping(file: Path) -> list[Row]:
         raise MappingWrong(wrong)
     if not read:
         raise SettingsInvalid(str(file), "has no line but its header")
+    columns = (*COLUMNS, *CHECKED)
     return [
-        Row(line, row["member_id"].strip(), row["contact_id"].strip())
+        Row(line, *((row.get(column) or "").strip() for column in columns))
         for line, row in read
     ]
 

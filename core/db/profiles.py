@@ -1,6 +1,6 @@
 """What platform and Xero say of each member, and the edits that were overruled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,12 @@ def known(tenant: str) -> set[str]:
     """Members of whom something was said."""
     rows = MemberProfile.select(MemberProfile.member_id)
     return {row.member_id for row in rows.where(MemberProfile.tenant == tenant)}
+
+
+def everything(tenant: str) -> Iterator[MemberProfile]:
+    """Of every member of whom something was said, as it stands."""
+    query = MemberProfile.select().where(MemberProfile.tenant == tenant)
+    yield from query.order_by(MemberProfile.member_id).iterator()
 
 
 def fields_of(profile: MemberProfile) -> dict[str, Field]:

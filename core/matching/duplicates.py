@@ -6,11 +6,12 @@ is a list for a person at Xero's own screen.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import combinations
 
 from core.matching.contact import ACTIVE, MirrorContact
+from core.matching.contradictions import contradiction
 from core.matching.names import Likeness, compare
 from core.matching.normalising import (
     is_real_number,
@@ -29,14 +30,20 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to look at."""
+    """Something to look at.
 
-    kind: str  # duplicate, member, archived
+    Args:
+        conflict: of a duplicate that would be sure but for a third contact: which two
+            of its group are not one.
+    """
+
+    kind: str  # duplicate, or what the audit calls it
     is_sure: bool
     contact: MirrorContact
     why: str
     member_id: str = ""
     other: MirrorContact | None = None
+    conflict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class Merge:
     into: MirrorContact
     why: str
     keep_because: str
-    #: Two members: what is to go is a person's decision first.
+    #: Why a person must find out first who is who; such a merge is not certain.
     conflict: str = ""
 
 
@@ -69,7 +76,7 @@ def duplicates(contacts: Iterable[MirrorContact], usage: Usage) -> list[Finding]
     """Pairs of contacts in use that are likely one, each pair once."""
     active = [contact for contact in contacts if contact.status == ACTIVE]
     found: dict[tuple[str, str], Finding] = {}
-    for one, other in _pairs(active):
+    for one, other in _pairs(active, usage):
         key = one.contact_id, other.contact_id
         if key in found or _are_two_members(one, other, usage):
             continue
@@ -77,7 +84,23 @@ def duplicates(contacts: Iterable[MirrorContact], usage: Usage) -> list[Finding]
         if alike is not None:
             is_sure, why = alike
             found[key] = Finding("duplicate", is_sure, one, why, other=other)
-    return sorted(found.values(), key=_by_certainty)
+    return sorted(_doubted(list(found.values()), usage), key=_by_certainty)
+
+
+def _doubted(found: Sequence[Finding], usage: Usage) -> Iterator[Finding]:
+    """None is sure where others of its group speak against each other."""
+    conflicts = {
+        contact_id: conflict
+        for group in _groups(found)
+        if (conflict := group.conflict(usage))
+        for contact_id in group.contacts
+    }
+    for finding in found:
+        conflict = conflicts.get(finding.contact.contact_id, "")
+        if conflict and finding.is_sure:
+            yield replace(finding, is_sure=False, conflict=conflict)
+        else:
+            yield finding
 
 
 def _by_certainty(finding: Finding) -> tuple[bool, str, str]:
@@ -101,7 +124,7 @@ _KEYS: tuple[Callable[[MirrorContact], str], ...] = (
 
 
 def _pairs(
-    contacts: Sequence[MirrorContact],
+    contacts: Sequence[MirrorContact], usage: Usage
 ) -> Iterator[tuple[MirrorContact, MirrorContact]]:
     for key_of in _KEYS:
         sharing = defaultdict(list)
@@ -112,18 +135,34 @@ def _pairs(
             if len(together) <= _CROWD:
                 yield from combinations(together, 2)
             else:
-                yield from _pairs_of_one_name(together)
+                yield from _pairs_of_one_name(together, usage)
 
 
 def _pairs_of_one_name(
-    crowd: Sequence[MirrorContact],
+    crowd: Sequence[MirrorContact], usage: Usage
 ) -> Iterator[tuple[MirrorContact, MirrorContact]]:
-    """The first of a name with each of the others: enough to name them all."""
-    first: dict[str, MirrorContact] = {}
+    """Those of one name; of very many the first with each of the others.
+
+    The first is then one that is tied to nobody: it fits all of them, so that two of
+    them who are not one are seen to be in one group.
+    """
+    named = defaultdict(list)
     for contact in crowd:
-        before = first.setdefault(contact.name_key, contact)
-        if before is not contact:
-            yield before, contact
+        named[contact.name_key].append(contact)
+    for namesakes in named.values():
+        if len(namesakes) <= _CROWD:
+            yield from combinations(namesakes, 2)
+            continue
+        free = (each for each in namesakes if not _is_tied(each, usage))
+        first = next(free, namesakes[0])
+        for contact in namesakes:
+            if contact is not first:
+                one, other = sorted((first, contact), key=lambda each: each.contact_id)
+                yield one, other
+
+
+def _is_tied(contact: MirrorContact, usage: Usage) -> bool:
+    return contact.contact_id in usage.owners or bool(contact.contact_number)
 
 
 def _alike(
@@ -168,36 +207,51 @@ def _numbers_say_two(one: MirrorContact, other: MirrorContact) -> bool:
 def merge_plan(found: Sequence[Finding], usage: Usage) -> list[Merge]:
     """For each group that is surely one: which contact stays, and why.
 
-    Likely duplicates that are not sure are left out: a merge can't be undone.
+    Likely duplicates that are not sure are left out: a merge can't be undone. Where
+    only others of their group speak against them, each has the conflict.
     """
-    return [
-        merge
-        for group in _groups([finding for finding in found if finding.is_sure])
-        for merge in _merges(group, usage)
-    ]
+    return [merge for group in _groups(found) for merge in _merges(group, usage)]
 
 
 @dataclass(slots=True)
 class _Group:
     contacts: dict[str, MirrorContact] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
+    names: set[tuple[str, str]] = field(default_factory=set)  # found to be one
+
+    def add(self, finding: Finding, other: MirrorContact) -> None:
+        keys = sorted((finding.contact.name_key, other.name_key))
+        self.names.add((keys[0], keys[1]))
+        for contact in (finding.contact, other):
+            self.contacts[contact.contact_id] = contact
+            self.why.setdefault(contact.contact_id, finding.why)
+
+    def join(self, other: "_Group") -> None:
+        self.contacts.update(other.contacts)
+        self.why.update(other.why)
+        self.names.update(other.names)
+
+    def conflict(self, usage: Usage) -> str:
+        return contradiction(
+            list(self.contacts.values()),
+            usage.owners,
+            lambda one, other: (min(one, other), max(one, other)) in self.names,
+        )
 
 
 def _groups(found: Sequence[Finding]) -> list[_Group]:
     """Contacts that are one with each other, directly or by a third."""
     group_of: dict[str, _Group] = {}
     for finding in found:
-        if finding.other is None:
+        other = finding.other
+        if other is None or not (finding.is_sure or finding.conflict):
             continue
-        pair = (finding.contact, finding.other)
+        pair = (finding.contact, other)
         groups = [group_of.get(each.contact_id) or _Group() for each in pair]
         joined = groups[0]
         if groups[1] is not joined:
-            joined.contacts.update(groups[1].contacts)
-            joined.why.update(groups[1].why)
-        for contact in pair:
-            joined.contacts[contact.contact_id] = contact
-            joined.why.setdefault(contact.contact_id, finding.why)
+            joined.join(groups[1])
+        joined.add(finding, other)
         group_of.update(dict.fromkeys(joined.contacts, joined))
     return list({id(group): group for group in group_of.values()}.values())
 
@@ -206,17 +260,11 @@ def _merges(group: _Group, usage: Usage) -> Iterator[Merge]:
     kept, *others = sorted(
         group.contacts.values(), key=lambda contact: _worth(contact, usage)
     )
-    owner = usage.owners.get(kept.contact_id)
+    conflict = group.conflict(usage)
+    told = f"{conflict}; find out first who each of them is" if conflict else ""
     for contact in others:
-        theirs = usage.owners.get(contact.contact_id)
-        conflict = (
-            f"member {theirs}'s, while the other is member {owner}'s: "
-            "settle in the platform whether they are one"
-            if theirs is not None and theirs != owner
-            else ""
-        )
         why = group.why[contact.contact_id]
-        yield Merge(contact, kept, why, _keep_because(kept, contact, usage), conflict)
+        yield Merge(contact, kept, why, _keep_because(kept, contact, usage), told)
 
 
 def _worth(contact: MirrorContact, usage: Usage) -> tuple[object, ...]:

@@ -225,7 +225,10 @@ def test_a_missing_column_is_named(tmp_path: Path, missing: str) -> None:
     file = file_of(tmp_path, header=header)
     ended = settled("adopt", str(file))
     assert ended.code == UNUSABLE
-    assert ended.line == f"settled: {file}: lacks the column {missing}"
+    columns = header.replace(",", ", ")
+    assert ended.line == (
+        f"settled: {file}: lacks the column {missing}; its columns: {columns}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 
+from core.agreeing import Field
 from core.clock import SystemClock
 from core.contacts import deciding, waiting
 from core.contacts.resolution import Creating, Known, Undecided
-from core.db import contact_links, contacts, invoices, problems, reference, writes
+from core.db import (
+    contact_links,
+    contacts,
+    invoices,
+    problems,
+    profiles,
+    reference,
+    writes,
+)
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
@@ -144,6 +153,18 @@ def test_the_undecided_are_listed_with_the_reason() -> None:
     listed = settled("contacts", "list", "--undecided")
     assert listed.code == SOMETHING_WRONG
     assert "2 contacts fit member 100123 by email_and_name" in listed.out
+
+
+def test_of_very_many_the_undecided_are_shown_and_a_file_has_all(here: Path) -> None:
+    put(*TWO, *(contact(f"d-{n}", f"Member {n}", email="") for n in range(100)))
+    importing(mapping(here, *(f"{n},d-{n}" for n in range(100))))
+    invoiced(ZOE.model_copy(update={"id": "zoe"}))
+    shown = settled("contacts", "list").out
+    assert "2 contacts fit member zoe" in shown
+    assert shown.splitlines()[-1] == "and 51 more: --csv FILE has them all"
+    listed = settled("contacts", "list", "--csv", "list.csv")
+    assert (listed.code, listed.out) == (SOMETHING_WRONG, "101 written to list.csv\n")
+    assert len(read_csv(here / "list.csv")) == 101
 
 
 def test_a_decision_is_explained_with_its_evidence() -> None:
@@ -443,8 +464,197 @@ def test_a_file_without_the_columns_is_named(here: Path) -> None:
     assert "lacks the column contact_id" in ended.line
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_file_is_read_as_spreadsheets_save_it(here: Path, mark: str) -> None:
+    """With semicolons or tabs, capitals in the header, and lines that were emptied."""
+    put(contact("c-1"))
+    header = mark.join(("Member_ID ", "Contact_ID", "Remarks"))
+    file = mapping(here, mark.join((ZOE.id, "c-1", "")), mark * 2, "", header=header)
+    assert importing(file).out.startswith("1 linked")
+    assert links() == {ZOE.id: "c-1"}
+
+
+def test_a_column_that_stands_there_twice_is_named(here: Path) -> None:
+    file = mapping(here, "1,2,c-1", header="member_id,member_id,contact_id")
+    ended = importing(file)
+    assert (ended.code, ended.line) == (
+        UNUSABLE,
+        f"settled: {file}: has the column member_id twice",
+    )
+
+
+def test_a_file_in_another_encoding_is_told_how_to_be_saved(here: Path) -> None:
+    (here / "mapping.csv").write_text("member_id,contact_id,Zoë", encoding="cp1252")
+    ended = importing("mapping.csv")
+    assert ended.code == UNUSABLE
+    assert ended.line.endswith("save it as “CSV UTF-8”")
+
+
 def test_an_empty_file_is_named(here: Path) -> None:
     assert "no line but its header" in importing(mapping(here)).line
+
+
+def heard(member: Member) -> None:
+    """The platform has said so in ``member.updated``."""
+    with opened_books(Settings()), transaction():
+        profile = profiles.locked("main", member.id)
+        said = {"name": member.name, "email": member.email}
+        profiles.save(profile, {key: Field(said=said[key]) for key in said})
+
+
+def told_lines(ended: Ended) -> list[str]:
+    lines = (line.partition("mapping.csv, ")[2] for line in ended.err.splitlines())
+    return [line for line in lines if line]
+
+
+def test_contacts_with_the_numbers_of_others_are_refused(here: Path) -> None:
+    """A column that has slipped by a row would link everybody wrongly."""
+    put(*(contact(f"c-{n}", f"M {n}", contact_number=f"{n}") for n in range(998, 1003)))
+    slipped = [f"{n},c-{n + 1}" for n in range(998, 1002)]
+    ended = importing(mapping(here, *slipped, "1002,c-998"), "--confirmed")
+    assert ended.code == SOMETHING_WRONG
+    assert told_lines(ended)[:2] == [
+        "line 2: contact c-999 (M 999) has the Contact Number 999",
+        "line 3: contact c-1000 (M 1000) has the Contact Number 1000",
+    ]
+    assert ended.err.endswith("settled: 5 lines are wrong, nothing was imported\n")
+    assert links() == {}
+
+
+def test_the_number_of_a_known_member_is_refused_however_it_looks(here: Path) -> None:
+    put(contact("c-1", contact_number="AB/7"))
+    heard(Member(id="AB/7", name="Somebody Else", email="else@example.org"))
+    ended = importing(mapping(here, "100123,c-1"))
+    assert told_lines(ended) == [
+        "line 2: contact c-1 (Zoe Muller) has the Contact Number AB/7"
+    ]
+
+
+def test_a_number_of_another_system_is_no_contradiction(here: Path) -> None:
+    put(contact("c-1", contact_number="CUST/17", account_number="7/17"))
+    assert importing(mapping(here, f"{ZOE.id},c-1")).code == 0
+
+
+def test_what_is_linked_already_is_not_judged_anew(here: Path) -> None:
+    put(contact("c-1", contact_number="100999"))
+    link("c-1")
+    assert importing(mapping(here, f"{ZOE.id},c-1")).code == 0
+
+
+def test_names_that_contradict_are_to_be_confirmed(here: Path) -> None:
+    put(
+        contact("c-1", "Anna Botha", email="anna@example.org"),
+        contact("c-2", "Thabo Mokoena", email="thabo@example.org"),
+        contact("c-3", "Sipho Dlamini", email=""),
+    )
+    file = mapping(
+        here,
+        "1,c-2,Anna Botha,anna@example.org",
+        "2,c-3,Thabo Mokoena,",
+        "3,c-1,,",
+        header="member_id,contact_id,name,email",
+    )
+    doubts = [
+        "line 2, to be confirmed: the member is Anna Botha <anna@example.org>, "
+        "contact c-2 is Thabo Mokoena <thabo@example.org>: another surname",
+        "line 3, to be confirmed: the member is Thabo Mokoena, "
+        "contact c-3 is Sipho Dlamini: another surname",
+    ]
+    dry = importing(file, "--dry-run")
+    assert dry.code == SOMETHING_WRONG
+    assert told_lines(dry) == doubts
+    assert dry.out.startswith("3 would be linked")
+    assert "2 lines are to be confirmed" in dry.out
+    refused = importing(file)
+    assert refused.code == SOMETHING_WRONG
+    assert told_lines(refused) == doubts
+    assert "nothing was imported" in refused.err
+    assert links() == {}
+    assert importing(file, "--confirmed").code == 0
+    assert links() == {"1": "c-2", "2": "c-3", "3": "c-1"}
+    (decision,) = explained("1")["decisions"]
+    assert "Thabo Mokoena" in decision["reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "named"),
+    [
+        ("Anna Smit", "new@example.org", "Anna Botha"),  # married
+        ("Jan Botha", "jan@botha.example", "Acme Trading (Pty) Ltd"),  # an employer
+        ("Bob Botha", "bob@botha.example", "Robert Botha"),
+        ("Zoë Müller", "new@example.org", "MULLER Z"),
+        ("Somebody Else", ZOE.email, "Zoe Muller"),  # at the contact's own address
+        ("", "new@example.org", "Zoe Muller"),  # addresses change
+    ],
+)
+def test_what_may_be_one_is_not_asked(
+    here: Path, name: str, email: str, named: str
+) -> None:
+    put(contact("c-1", named))
+    header = "member_id,contact_id,name,email"
+    file = mapping(here, f"{ZOE.id},c-1,{name},{email}", header=header)
+    assert importing(file).code == 0
+
+
+def test_what_the_platform_has_said_counts_as_well(here: Path) -> None:
+    heard(ZOE)
+    put(contact("c-1", "Thabo Mokoena", email="thabo@example.org"))
+    (told,) = told_lines(importing(mapping(here, f"{ZOE.id},c-1")))
+    assert "the member is Zoë Müller <zoe@example.org>" in told
+    put(contact("c-2", "Thabo Mokoena", email="thabo@example.org", contact_number="7"))
+    heard(Member(id="7", name="Zoë Müller", email="zoe@example.org"))
+    # Only systems write a Contact Number: it is believed.
+    assert importing(mapping(here, "7,c-2")).code == 0
+
+
+def test_an_address_of_another_contact_is_to_be_confirmed(here: Path) -> None:
+    put(contact("c-1"), contact("c-2", "Thabo Mokoena", email="thabo@example.org"))
+    file = mapping(here, "7,c-1,thabo@example.org", header="member_id,contact_id,email")
+    (told,) = told_lines(importing(file))
+    assert told.endswith("<thabo@example.org>, which is the e-mail of contact c-2")
+
+
+def test_an_account_number_of_another_line_is_to_be_confirmed(here: Path) -> None:
+    put(
+        contact("c-1", account_number="A1"),
+        contact("c-2", account_number="B2"),
+        contact("c-3", account_number="CC3"),
+    )
+    ended = importing(mapping(here, "A1,c-2", "B2,c-1", "CC3,c-3"))
+    assert told_lines(ended) == [
+        "line 2, to be confirmed: contact c-2 (Zoe Muller) has the Account Number B2",
+        "line 3, to be confirmed: contact c-1 (Zoe Muller) has the Account Number A1",
+    ]
+
+
+def test_zeros_that_a_spreadsheet_has_eaten_are_to_be_confirmed(here: Path) -> None:
+    put(contact("c-1", contact_number="00123"), contact("c-2"))
+    heard(Member(id="00124", name="Zoë Müller", email=ZOE.email))
+    ended = importing(mapping(here, "123,c-1", "124,c-2"))
+    assert told_lines(ended) == [
+        "line 2, to be confirmed: contact c-1 (Zoe Muller) has the Contact Number "
+        "00123; has a spreadsheet taken zeros from the member's id?",
+        "line 3, to be confirmed: member 124 is not known, but 00124 is; "
+        "has a spreadsheet taken zeros from it?",
+    ]
+
+
+def test_a_number_that_a_spreadsheet_has_shortened_is_to_be_confirmed(
+    here: Path,
+) -> None:
+    put(contact("c-1"))
+    ended = importing(mapping(here, "1.00E+05,c-1"))
+    assert told_lines(ended) == [
+        "line 2, to be confirmed: member 1.00E+05 is a number as spreadsheets "
+        "shorten it"
+    ]
+    assert "1 line is to be confirmed" in ended.err
+
+
+def test_contact_ids_may_be_in_capital_letters(here: Path) -> None:
+    put(contact("ab-1"))
+    assert importing(mapping(here, f"{ZOE.id},AB-1")).code == 0
+    assert links() == {ZOE.id: "ab-1"}
 
 
 def test_while_xero_is_asked_to_create_one_it_is_not_imported(here: Path) -> None:
@@ -458,7 +668,7 @@ def test_while_xero_is_asked_to_create_one_it_is_not_imported(here: Path) -> Non
 
 def test_what_was_to_be_created_is_not_after_an_import(here: Path) -> None:
     waiting = invoiced()
-    put(contact("c-1", "Made meanwhile", email=""))
+    put(contact("c-1", "Z. Muller", email=""))
     assert importing(mapping(here, f"{ZOE.id},c-1")).code == 0
     assert creation() is None
     assert state(waiting) == (InvoiceState.READY, "c-1")
@@ -482,10 +692,69 @@ def read_csv(file: Path) -> list[dict[str, str]]:
 
 def test_without_anything_to_look_at_the_audit_says_none() -> None:
     put(contact("c-1"))
-    assert (settled("contacts", "audit").code, settled("contacts", "audit").out) == (
-        0,
-        "none\n",
+    link("c-1")
+    ended = settled("contacts", "audit")
+    assert (ended.code, ended.out) == (0, "none\n")
+
+
+def audited(here: Path) -> list[tuple[str, str, str, str]]:
+    settled("contacts", "audit", "--csv", "audit.csv")
+    columns = ("kind", "contact_id", "member_id", "certain")
+    found = read_csv(here / "audit.csv")
+    return [
+        (row[a], row[b], row[c], row[d]) for row in found for a, b, c, d in [columns]
+    ]
+
+
+def test_before_the_first_message_contacts_of_nobody_are_listed(here: Path) -> None:
+    put(contact("c-1"), contact("c-2", "Thabo Mokoena", email="thabo@example.org"))
+    heard(ZOE)
+    assert audited(here) == [
+        ("nobody", "c-1", ZOE.id, "yes"),
+        ("nobody", "c-2", "", ""),
+    ]
+    found = read_csv(here / "audit.csv")
+    assert found[0]["why"].startswith("will be the member's by email_and_name")
+    shown = settled("contacts", "audit")
+    assert "2 nobody" in shown.out
+    # Sponsors and suppliers are nobody's for ever.
+    assert shown.code == 0
+
+
+def test_before_the_first_message_it_is_known_who_will_be_in_doubt(here: Path) -> None:
+    heard(ZOE)
+    put(*TWO)
+    assert [row for row in audited(here) if row[0] == "undecided"] == [
+        ("undecided", "c-1", ZOE.id, "perhaps"),
+        ("undecided", "c-2", ZOE.id, "perhaps"),
+    ]
+    (why, _) = (row["why"] for row in read_csv(here / "audit.csv")[:2])
+    assert why.startswith("2 contacts fit member 100123 by email_and_name: ")
+    assert settled("contacts", "audit").code == SOMETHING_WRONG
+
+
+def test_what_the_platform_says_of_a_linked_member_is_looked_for(here: Path) -> None:
+    put(contact("c-1", "Quite different", email=""), contact("c-2"))
+    link("c-1")
+    heard(ZOE)
+    assert audited(here) == [("member", "c-2", ZOE.id, "yes")]
+
+
+def test_the_number_of_an_imported_member_is_looked_for(here: Path) -> None:
+    put(
+        contact("c-1"),
+        contact("c-2", email="else@example.org", account_number=ZOE.id),
     )
+    importing(mapping(here, f"{ZOE.id},c-1"))
+    assert audited(here) == [("member", "c-2", ZOE.id, "yes")]
+
+
+def test_a_link_that_a_contact_number_contradicts_is_listed(here: Path) -> None:
+    put(contact("c-1", contact_number="100124"), contact("c-2", contact_number="OLD/7"))
+    link("c-1")
+    link("c-2", "100125")
+    assert audited(here) == [("number", "c-1", ZOE.id, "yes")]
+    assert settled("contacts", "audit").code == SOMETHING_WRONG
 
 
 def test_the_audit_lists_what_finance_should_look_at(here: Path) -> None:
@@ -507,6 +776,8 @@ def test_the_audit_lists_what_finance_should_look_at(here: Path) -> None:
         ("member", "c-2", ZOE.id),
         ("duplicate", "c-1", ""),
         ("duplicate", "c-3", ""),
+        ("nobody", "c-3", ""),
+        ("nobody", "c-4", ""),
     }
     assert all(row["why"] for row in found)
     # A spreadsheet would run it.
@@ -524,6 +795,26 @@ def test_the_merge_plan_keeps_the_linked_one(here: Path) -> None:
     (row,) = read_csv(here / "plan.csv")
     assert (row["merge"], row["into"]) == ("c-1", "c-2")
     assert row["keep_because"] == "is member 100123's"
+
+
+def test_father_and_son_are_not_merged_by_a_third_contact(here: Path) -> None:
+    put(
+        contact("c-1", contact_number="1001"),
+        contact("c-2"),
+        contact("c-3", contact_number="1002"),
+    )
+    settled("contacts", "merge-plan", "--csv", "plan.csv")
+    plan = read_csv(here / "plan.csv")
+    assert {row["merge"] for row in plan} == {"c-2", "c-3"}
+    for row in plan:
+        assert row["conflict"] == (
+            "two Contact Numbers, 1001 (c-1) and 1002 (c-3); "
+            "find out first who each of them is"
+        )
+    settled("contacts", "audit", "--csv", "audit.csv")
+    told = [row for row in read_csv(here / "audit.csv") if row["kind"] == "duplicate"]
+    assert {row["certain"] for row in told} == {"perhaps"}
+    assert all("but not certain: two Contact Numbers" in row["why"] for row in told)
 
 
 @pytest.mark.parametrize("command", ["audit", "merge-plan"])

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,12 +128,91 @@ def test_what_is_perhaps_one_is_not_merged() -> None:
     assert plan(contact("a", JAN, MAIL), contact("b", f"{JAN} (old)", MAIL)) == []
 
 
-def test_two_members_in_a_group_are_a_conflict() -> None:
-    usage = Usage(owners={"a": "1", "c": "2"})
-    some = [contact(key, JAN, MAIL) for key in "abc"]
+def conflicts(*some: MirrorContact, usage: Usage = NOTHING) -> dict[str, str]:
     found = merge_plan(duplicates(some, usage), usage)
-    conflicts = {m.merge.contact_id: bool(m.conflict) for m in found}
-    assert conflicts == {"b": False, "c": True}
+    return {merge.merge.contact_id: merge.conflict for merge in found}
+
+
+def test_two_members_in_a_group_are_a_conflict_of_all_of_it() -> None:
+    """Whose the third one is nobody can say, and a merge can't be undone."""
+    usage = Usage(owners={"a": "1001", "c": "1002"})
+    some = [contact(key, JAN, MAIL) for key in "abc"]
+    found = conflicts(*some, usage=usage)
+    assert found.keys() == {"b", "c"}
+    assert all("members 1001 (a) and 1002 (c)" in why for why in found.values())
+    assert not any(is_sure for _, _, is_sure in pairs(*some, usage=usage))
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other", "why"),
+    [
+        ("contact_number", "1001", "1002", "two Contact Numbers, 1001 (a) and 1002"),
+        # The thousandth member: their numbers are one longer.
+        ("contact_number", "M-999", "M-1009", "two Contact Numbers, M-999 (a)"),
+        ("account_number", "1001", "1002", "two Account Numbers, 1001 (a) and 1002"),
+        ("tax_number", "2456789013", "2456789021", "two Tax Numbers"),
+        ("company_number", "2015/1234/07", "2016/1234/07", "two Company Numbers"),
+    ],
+)
+def test_a_contact_that_fits_two_numbers_is_merged_into_neither(
+    field: str, one: str, other: str, why: str
+) -> None:
+    some = (
+        contact("a", JAN, MAIL, **{field: one}),
+        contact("b", JAN, MAIL),
+        contact("c", JAN, MAIL, **{field: other}),
+    )
+    found = conflicts(*some)
+    assert found.keys() == {"b", "c"}
+    assert all(why in each for each in found.values())
+    assert not any(is_sure for _, _, is_sure in pairs(*some))
+
+
+def test_the_number_of_another_member_is_a_conflict_with_a_link() -> None:
+    """Father is invoiced, and the son's contact waits for his first invoice."""
+    usage = Usage(owners={"a": "1001"})
+    some = (contact("a", JAN, MAIL), contact("b", JAN, MAIL, contact_number="1002"))
+    found = conflicts(*some, usage=usage)
+    assert "member 1001 (a) and the Contact Number 1002 (b)" in found["b"]
+
+
+def test_the_same_number_written_otherwise_is_no_conflict() -> None:
+    usage = Usage(owners={"a": "1001"})
+    some = (
+        contact("a", JAN, MAIL, account_number="CUST-7"),
+        contact("b", JAN, MAIL, contact_number="001001", account_number="cust 7"),
+        contact("c", JAN, MAIL, account_number="OLD/88"),
+    )
+    assert conflicts(*some, usage=usage) == {"b": "", "c": ""}
+
+
+def test_an_initial_that_fits_two_first_names_is_merged_into_neither() -> None:
+    brothers = (contact("a", JAN, MAIL), contact("c", "Johan Botha", MAIL))
+    found = conflicts(*brothers, contact("b", "J Botha", MAIL))
+    assert len(found) == 2
+    assert all("Jan Botha (a) and Johan Botha (c)" in why for why in found.values())
+
+
+def test_a_third_one_may_join_two_whose_addresses_differ() -> None:
+    some = (
+        contact("a", JAN, "old@botha.example", tax_number="2456789013"),
+        contact("b", JAN, MAIL, tax_number="2456789013"),
+        contact("c", JAN, MAIL),
+    )
+    assert conflicts(*some) == {"b": "", "c": ""}
+
+
+def test_two_members_in_a_crowd_of_one_name_are_seen() -> None:
+    office = "info@botha.example"
+    crowd = [contact(f"c-{n:04}", f"Member No{n}", office) for n in range(100)]
+    family = [
+        contact("f-1", JAN, office, contact_number="1001"),
+        contact("f-2", JAN, office, contact_number="1002"),
+        *(contact(f"f-3{n:02}", JAN, office) for n in range(70)),
+    ]
+    found = conflicts(*crowd, *family)
+    assert len(found) == 71
+    assert all("1001" in why for why in found.values())
 
 
 @given(st.permutations([contact(k, JAN, MAIL, contact_number="") for k in "abcde"]))
