@@ -77,6 +77,8 @@ class UpdateContacts(WriteKind):
         return found
 
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
+        tenant = element.tenant
+        policy = self.settings.tenants[tenant]
         if not outcome.errors:
             # First, because it waits for whoever has just asked for this update.
             writes.finish(element, WriteState.DONE)
@@ -92,14 +94,14 @@ class UpdateContacts(WriteKind):
         else:
             reason = "; ".join(outcome.errors)
             writes.finish(element, WriteState.REFUSED, reason)
-            people.refused(element.tenant, element.key, reason, now)
-        policy = self.settings.tenants[element.tenant]
-        deciding_anew.decide_anew(element.tenant, element.key, policy, now)
+            people.refused(tenant, element.key, element, reason, policy, now)
+        deciding_anew.decide_anew(tenant, element.key, policy, now)
 
     def recorded(
         self, outcomes: Sequence[tuple[Write, Outcome]], sent_at: datetime
     ) -> None:
         for tenant in {element.tenant for element, _ in outcomes}:
+            self.waker.lane(tenant, LaneName.CONTACT_READS)
             self.waker.lane(tenant, LaneName.EMAILS)
             self.waker.lane(tenant, LaneName.INVOICES)
         self.waker.relay()

@@ -256,7 +256,7 @@ def _nothing_due(
 ) -> None:
     tenant, member_id = profile.tenant, profile.member_id
     if write is not None and not write.data.get("restores"):
-        writes.cancel(tenant, LaneName.CONTACT_UPDATES, member_id)
+        writes.drop(tenant, LaneName.CONTACT_UPDATES, member_id)
         problems.close_problem(cause_of(tenant, member_id), now)
     if _values_due(before) or write is not None:
         writes.let_go_of(tenant, LaneName.EMAILS, member_id, now)
@@ -293,7 +293,7 @@ def _due(
     data = {"contact_id": contact_id, "fields": dict(due)}
     state = write.state if write is not None and _asks(write, data) else None
     if write is not None and state == WriteState.REFUSED:
-        _hold_waiting(profile, cause_of(tenant, member_id), write.reason, now)
+        _give_up(profile, write.reason, now)
         return Standing.REFUSED
     writes.hold_back(tenant, LaneName.EMAILS, member_id)
     if is_fresh:
@@ -381,11 +381,39 @@ def landed(
     profiles.save(profile, held)
 
 
-def refused(tenant: str, member_id: str, reason: str, now: datetime) -> None:
-    """Xero will not have the update: whoever waits for it is told why."""
-    profile = profiles.locked(tenant, member_id)
-    held = profiles.fields_of(profile)
-    cause = cause_of(tenant, member_id)
+def refused(
+    tenant: str,
+    member_id: str,
+    write: Write,
+    reason: str,
+    policy: TenantSettings,
+    now: datetime,
+) -> None:
+    """Xero will not have the update, which is compared with what is said by now.
+
+    Where that is still the same, whoever waits for it is told why.
+    """
+    standing = reconcile(tenant, member_id, policy, now)
+    if standing is Standing.NO_CONTACT and write.data.get("restores"):
+        _give_up(profiles.locked(tenant, member_id), reason, now)
+
+
+def retry(tenant: str, member_id: str, policy: TenantSettings, now: datetime) -> bool:
+    """What Xero refused is compared and asked for anew; False: it refused nothing."""
+    write = writes.lock(tenant, LaneName.CONTACT_UPDATES, member_id)
+    if write is None or write.state != WriteState.REFUSED:
+        return False
+    if write.data.get("restores"):
+        return writes.ask_again(tenant, LaneName.CONTACT_UPDATES, member_id, now)
+    writes.drop(tenant, LaneName.CONTACT_UPDATES, member_id)
+    reconcile(tenant, member_id, policy, now)
+    return True
+
+
+def _give_up(profile: MemberProfile, reason: str, now: datetime) -> None:
+    """A person must look: whoever waits is told why, and e-mails that may go go."""
+    tenant, member_id = profile.tenant, profile.member_id
+    cause, held = cause_of(tenant, member_id), profiles.fields_of(profile)
     problems.open_problem(
         "contact_update_refused",
         cause,
