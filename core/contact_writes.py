@@ -9,11 +9,12 @@ import structlog
 from core import people
 from core.calls import Admit, XeroAnswer
 from core.clock import Clock
-from core.contact_fields import as_xero_has_it, is_empty, said
-from core.contacts import creating
-from core.db import writes
+from core.contact_fields import as_xero_has_it, is_empty, said, same, shown
+from core.contacts import creating, deciding_anew
+from core.db import contacts, writes
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
+from core.matching.contact import ACTIVE, MirrorContact
 from core.members import Member
 from core.messages import canonical
 from core.names_taken import QUARANTINE, distinct_name
@@ -89,7 +90,7 @@ class CreateContacts(WriteKind):
             ),
         )
         return {
-            element.id: Outcome(record=parse_contact(by_number[element.key]))
+            element.id: Outcome(parse_contact(by_number[element.key]), is_found=True)
             if element.key in by_number
             else ABSENT
             for element in elements
@@ -99,13 +100,10 @@ class CreateContacts(WriteKind):
         if not outcome.errors:
             # First, because it waits for whoever has just asked for this contact.
             writes.finish(element, WriteState.DONE)
-            sent, policy = _member(element), self.settings.tenants[element.tenant]
-            names_taken = element.data.get("names_taken", ())
-            creating.created(
-                element.tenant, sent, outcome.record, now, names_taken=names_taken
-            )
-            people.reconcile(element.tenant, sent.id, policy, now)
-            log.info("contact.created", member_id=element.key, intent=element.intent_id)
+            if outcome.is_found and not _is_as_sent(element, outcome.record):
+                self._found(element, outcome.record, now)
+            else:
+                self._created(element, outcome.record, now)
         elif reason := taken_name(outcome):
             self._name_is_taken(element, reason, now)
         else:
@@ -119,6 +117,22 @@ class CreateContacts(WriteKind):
         for tenant in {element.tenant for element, _ in outcomes}:
             self.waker.lane(tenant, LaneName.INVOICES)
         self.waker.relay()
+
+    def _created(self, element: Write, contact: MirrorContact, now: datetime) -> None:
+        tenant, sent = element.tenant, _member(element)
+        names_taken = element.data.get("names_taken", ())
+        creating.created(tenant, sent, contact, now, names_taken=names_taken)
+        people.reconcile(tenant, sent.id, self.settings.tenants[tenant], now)
+        log.info("contact.created", member_id=element.key, intent=element.intent_id)
+
+    def _found(self, element: Write, contact: MirrorContact, now: datetime) -> None:
+        """Edited or archived since, or made by others: one like any other in Xero."""
+        tenant, sent = element.tenant, _member(element)
+        contacts.put(tenant, [contact])
+        if contact.status == ACTIVE:
+            people.found(tenant, sent, _values(element), contact)
+        deciding_anew.decide_anew(tenant, sent.id, self.settings.tenants[tenant], now)
+        log.info("contact.found", member_id=element.key, intent=element.intent_id)
 
     def _name_is_taken(self, element: Write, reason: str, now: datetime) -> None:
         """The second name, if the tenant wants one and it has not been tried."""
@@ -142,10 +156,22 @@ class CreateContacts(WriteKind):
         writes.keep(element, {"member": element.data["member"], **why})
 
     def _body(self, element: Write) -> dict[str, Any]:
-        member = _member(element)
-        values = {f: value for f, value in said(member).items() if not is_empty(value)}
-        values["name"] = _name(element)
-        return {"ContactNumber": member.id, **as_xero_has_it(values)}
+        return {"ContactNumber": element.key, **as_xero_has_it(_values(element))}
+
+
+def _values(element: Write) -> dict[str, Any]:
+    """What the contact is to say, by our fields."""
+    given = said(_member(element)).items()
+    values = {field: value for field, value in given if not is_empty(value)}
+    return {**values, "name": _name(element)}
+
+
+def _is_as_sent(element: Write, contact: MirrorContact) -> bool:
+    """Whether a contact is what this call would have made."""
+    there = shown(contact)
+    return contact.status == ACTIVE and all(
+        same(field, value, there[field]) for field, value in _values(element).items()
+    )
 
 
 def _outcome(raw: Mapping[str, Any]) -> Outcome:

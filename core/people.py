@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from core import agreeing, answers, contact_messages
 from core.agreeing import Field, Outcome, Step, Told
-from core.contact_fields import SHARED, is_empty, said, shown
+from core.contact_fields import SHARED, is_empty, said, same, shown
 from core.db import (
     contact_reads,
     contacts,
@@ -364,6 +364,26 @@ def created(tenant: str, sent: Member, contact: MirrorContact) -> None:
         name: agreeing.created(before.get(name, Field()), given.get(name), values[name])
         for name in SHARED
     }
+    profile.contact_id, profile.contact_status = contact.contact_id, contact.status
+    profiles.save(profile, {**before, **held})
+
+
+def found(
+    tenant: str, sent: Member, values: Mapping[str, Any], contact: MirrorContact
+) -> None:
+    """A contact was perhaps made of these values: agreed is what it shows of them.
+
+    Of the rest nobody has agreed on anything.
+    """
+    profile, given, there = profiles.locked(tenant, sent.id), said(sent), shown(contact)
+    before = profiles.fields_of(profile)
+    held = {}
+    for name in SHARED:
+        field = before.get(name, Field())
+        if name in values and same(name, values[name], there[name]):
+            held[name] = agreeing.created(field, given[name], there[name])
+        else:
+            held[name] = agreeing.of_another_contact(field)
     profile.contact_id, profile.contact_status = contact.contact_id, contact.status
     profiles.save(profile, {**before, **held})
 

@@ -19,10 +19,16 @@ HALVE = "refused as a whole: "
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one element: Xero's record of it, or why it was refused."""
+    """What became of one element: Xero's record of it, or why it was refused.
+
+    Args:
+        is_found: the record was found in a look; nobody knows whether it is what the
+            call made, or as the call made it.
+    """
 
     record: Any = None
     errors: tuple[str, ...] = ()
+    is_found: bool = False
 
 
 #: A look-up's answer for an element that Xero does not have.

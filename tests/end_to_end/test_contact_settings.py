@@ -5,6 +5,7 @@ from typing import Any
 
 from core.db import contact_decisions, profiles
 from core.db.contact_decisions import Decision
+from core.writing import KEY_IS_OVER_AFTER
 from tests.end_to_end.conftest import MakeWorld
 from tests.messages import Data, member, member_updated, renewal_due
 from tests.world import World
@@ -56,6 +57,25 @@ def test_an_archived_contact_is_restored_and_invoiced(make_world: MakeWorld) -> 
         ("status", "ARCHIVED"),
         ("status", "ACTIVE"),
     ]
+
+
+def test_a_contact_that_is_archived_before_we_know_of_it_is_restored(
+    make_world: MakeWorld,
+) -> None:
+    """The answer to its creation was lost."""
+    world = declaring(make_world, archived_contact="restore")
+    world.xero.control.fault("500_after", method="PUT", path="/Contacts")
+    who = member()
+    asked = renewal_due(who)
+    world.publish(asked)
+    world.wait(lambda: world.has_unknown("contacts"), "an unknown outcome")
+    world.jump(1)
+    (made,) = world.ledger["contacts"]
+    world.xero.control.archive_contact(made["ContactID"])
+    world.jump(KEY_IS_OVER_AFTER + timedelta(seconds=1))
+    world.hear_answer(asked, "invoice.emailed")
+    assert contact(world, made["ContactID"])["ContactStatus"] == "ACTIVE"
+    assert len(world.ledger["contacts"]) == 1
 
 
 def test_a_contact_whose_name_was_taken_is_restored_with_the_members_id(
