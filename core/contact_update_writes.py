@@ -10,7 +10,7 @@ from core import people
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.contact_fields import answered, as_xero_has_it, same, shown
-from core.contact_writes import taken_name
+from core.contact_writes import lock_members, taken_name
 from core.contacts import deciding_anew, waiting
 from core.db import contact_reads, contacts, writes
 from core.db.models import Intent, Write
@@ -75,6 +75,9 @@ class UpdateContacts(WriteKind):
             # Nothing was done, nor said of any one of them: they come back in halves.
             return {i: ABSENT if o.errors else o for i, o in found.items()}
         return found
+
+    def lock(self, elements: Sequence[Write]) -> None:
+        lock_members(elements)
 
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
         tenant = element.tenant

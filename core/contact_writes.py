@@ -6,12 +6,13 @@ from typing import Any
 
 import structlog
 
-from core import people
+from core import mirror, people
 from core.calls import Admit, XeroAnswer
 from core.clock import Clock
 from core.contact_fields import as_xero_has_it, is_empty, said, same, shown
 from core.contacts import creating, deciding_anew
-from core.db import contacts, writes
+from core.db import contact_reads, contacts, writes
+from core.db.database import transaction
 from core.db.models import Intent, Write
 from core.db.writes import WriteState
 from core.matching.contact import ACTIVE, MirrorContact
@@ -37,6 +38,10 @@ OF_A_NAME = "The contact name "
 BEFORE_THE_CALL = timedelta(minutes=10)
 
 
+#: What is to be read, and could not be read for a while, is read within this.
+READS_TAKE = timedelta(seconds=3)
+
+
 class CreateContacts(WriteKind):
     name = LaneName.CONTACTS.value
     purpose = Purpose.BULK
@@ -46,6 +51,39 @@ class CreateContacts(WriteKind):
         self.settings = settings
         self.waker = waker
         self.clock = clock
+
+    def still_wanted(
+        self, tenant: str, due: Sequence[Write], now: datetime
+    ) -> Sequence[Write]:
+        """Without members of whom the mirror has learned a contact while they waited.
+
+        They may have waited for hours, for a limit of Xero's that kept us from reading
+        too: then what is to be read goes first, and each waits for it once.
+        """
+        if self._reads_first(tenant, due, now):
+            return []
+        policy = self.settings.tenants[tenant]
+        return [
+            element
+            for element in due
+            if not deciding_anew.spare(tenant, _member(element), policy, now)
+        ]
+
+    def _reads_first(self, tenant: str, due: Sequence[Write], now: datetime) -> bool:
+        fresh = [element for element in due if "has_waited" not in element.data]
+        unknown = contact_reads.of_unknown(tenant) if fresh else []
+        if not unknown and not (fresh and mirror.is_overdue(tenant, now)):
+            return False
+        with transaction():
+            for element in writes.lock_due(fresh):
+                data = {**element.data, "has_waited": True}
+                writes.due_again(element, now + READS_TAKE, data=data)
+        with transaction():
+            for read in sorted(unknown, key=lambda read: str(read.contact_id)):
+                contact_reads.ask(tenant, read.contact_id, now, is_needed=True)
+        for lane in (LaneName.CONTACT_READS, LaneName.MIRROR):
+            self.waker.lane(tenant, lane)
+        return True
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
@@ -75,26 +113,40 @@ class CreateContacts(WriteKind):
     def look_up(
         self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
-        """What changed since, mostly in one read: ContactNumber is no filter."""
-        by_number: dict[str, Mapping[str, Any]] = {}
+        """What the mirror has, and what has changed since: mostly one read.
+
+        ContactNumber is no filter. A number that is taken may have been so for long.
+        """
+        wanted = {element.key for element in elements}
+        changed: dict[str, MirrorContact] = {}
         read_all(
             admit,
             "look_up_contacts",
             "Contacts",
-            Place((intent.sent_at or intent.created_at) - BEFORE_THE_CALL),
+            Place(_since(intent)),
             ARCHIVED_TOO,
-            lambda page: by_number.update(
-                (raw["ContactNumber"], raw)
-                for raw in page.rows
-                if raw.get("ContactNumber")
+            lambda page: changed.update(
+                (contact.contact_id, contact)
+                for contact in map(parse_contact, page.rows)
             ),
         )
+        known = [
+            contact
+            for contact in contacts.numbered(intent.tenant, wanted)
+            if contact.contact_id not in changed
+        ]
+        by_number = {
+            contact.contact_number: contact for contact in (*known, *changed.values())
+        }
         return {
-            element.id: Outcome(parse_contact(by_number[element.key]), is_found=True)
+            element.id: Outcome(by_number[element.key], is_found=True)
             if element.key in by_number
             else ABSENT
             for element in elements
         }
+
+    def lock(self, elements: Sequence[Write]) -> None:
+        lock_members(elements)
 
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
         if not outcome.errors:
@@ -172,6 +224,19 @@ def _is_as_sent(element: Write, contact: MirrorContact) -> bool:
     return contact.status == ACTIVE and all(
         same(field, value, there[field]) for field, value in _values(element).items()
     )
+
+
+def lock_members(elements: Sequence[Write]) -> None:
+    """In the order of messages that name several: whoever they say something of."""
+    for tenant, member_id in sorted({(e.tenant, e.key) for e in elements}):
+        people.lock(tenant, member_id)
+
+
+def _since(intent: Intent) -> datetime:
+    """Before the call, and before what the mirror has not seen."""
+    before: datetime = (intent.sent_at or intent.created_at) - BEFORE_THE_CALL
+    read_until = mirror.read_until(intent.tenant)
+    return before if read_until is None else min(before, read_until)
 
 
 def _outcome(raw: Mapping[str, Any]) -> Outcome:

@@ -70,6 +70,15 @@ class WriteKind(ABC):
         """What must be taken in a transaction of its own before, by element id."""
         return {}
 
+    def still_wanted(
+        self, tenant: str, due: Sequence[Write], now: datetime
+    ) -> Sequence[Write]:
+        """Those that may leave as they stand: asked right before they are claimed.
+
+        Of the others something else has been made, in transactions of its own.
+        """
+        return due
+
     @abstractmethod
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
@@ -87,6 +96,9 @@ class WriteKind(ABC):
         self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
         """What Xero has of these, in few reads; ABSENT for what it has not."""
+
+    def lock(self, elements: Sequence[Write]) -> None:  # noqa: B027 as above
+        """Take what outcomes of these change, in the one order, before any of them."""
 
     @abstractmethod
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
