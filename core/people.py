@@ -26,6 +26,7 @@ from core.db import (
     profiles,
     writes,
 )
+from core.db.database import atomically
 from core.db.models import Inbox, MemberProfile, Write
 from core.db.writes import WriteState
 from core.matching.contact import ACTIVE, MirrorContact
@@ -311,18 +312,30 @@ def _ask(
     data: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    if write is not None and write.state == WriteState.DUE and _asks(write, data):
-        return
+    """Ask for an update of a contact that has just been read."""
+    as_of = {"read_at": now.isoformat()}
     if write is None:
-        writes.add(tenant, LaneName.CONTACT_UPDATES, member_id, now, data=data)
+        asked = {**data, **as_of}
+        writes.add(tenant, LaneName.CONTACT_UPDATES, member_id, now, data=asked)
+    elif write.state == WriteState.DUE and _asks(write, data):
+        writes.due_again(write, write.due_at or now, data={**write.data, **as_of})
     else:
-        writes.ask_anew(write, now, data)
+        writes.ask_anew(write, now, {**data, **as_of})
 
 
 def _asks(write: Write, data: Mapping[str, Any]) -> bool:
-    """Whether it is the same that was asked for, under whatever name."""
-    asked = {name: value for name, value in write.data.items() if name != "name"}
-    return bool(asked == data)
+    """Whether it is the same that was asked for, under whatever name, and when."""
+    said_then = {k: v for k, v in write.data.items() if k not in ("name", "read_at")}
+    return bool(said_then == data)
+
+
+@atomically
+def read_first(tenant: str, member_id: str, now: datetime) -> None:
+    """What is due to be updated was read too long ago: it waits for another read."""
+    write = writes.lock(tenant, LaneName.CONTACT_UPDATES, member_id)
+    if write is not None and write.state == WriteState.DUE:
+        writes.wait(write)
+        contact_reads.ask(tenant, write.data["contact_id"], now, is_needed=True)
 
 
 def restore(tenant: str, member_id: str, contact_id: str, now: datetime) -> str | None:

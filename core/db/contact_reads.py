@@ -1,5 +1,6 @@
 """Which contacts Xero should be asked about."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -51,6 +52,16 @@ def forget(tenant: str, contact_id: str, until: datetime | None) -> None:
     """What was asked for has been shown, as of this version of the contact."""
     if until is not None:
         _forget.changed(tenant=tenant, contact_id=contact_id, until=until)
+
+
+def told_at(tenant: str, contact_ids: Sequence[str]) -> dict[str, datetime]:
+    """When a contact that is still to be read was changed, as an event has told."""
+    rows = ContactRead.select(ContactRead.contact_id, ContactRead.event_at).where(
+        (ContactRead.tenant == tenant)
+        & ContactRead.contact_id.in_(contact_ids)
+        & ContactRead.event_at.is_null(False)
+    )
+    return {row.contact_id: row.event_at for row in rows}
 
 
 @statement
