@@ -1,16 +1,16 @@
 """Updating contacts: only what has changed, up to fifty in a call, told apart by id."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from core import people
-from core.calls import Admit, XeroAnswer, XeroRequest
+from core.calls import IDS_TOGETHER, Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
 from core.contact_fields import answered, as_xero_has_it, same, shown
-from core.contact_writes import taken_name
+from core.contact_writes import lock_members, taken_name
 from core.contacts import deciding_anew, waiting
 from core.db import contact_reads, contacts, writes
 from core.db.models import Intent, Write
@@ -27,6 +27,10 @@ from core.xero_json import errors as errors_of
 
 log = structlog.get_logger()
 
+#: An update that has waited for longer since its contact was read, for a limit of
+#: Xero's, might overwrite an edit that nobody has weighed.
+READ_IS_GOOD_FOR = timedelta(minutes=1)
+
 #: A look-up's answer for a contact that is there and does not show what was sent.
 NOT_THERE = "the update is not in Xero"
 
@@ -42,6 +46,19 @@ class UpdateContacts(WriteKind):
         self.settings = settings
         self.waker = waker
         self.clock = clock
+
+    def still_wanted(
+        self, tenant: str, due: Sequence[Write], now: datetime
+    ) -> Sequence[Write]:
+        """Those whose contact was read a moment ago; the others are read once more."""
+        ids = [element.data["contact_id"] for element in due]
+        told_at = contact_reads.told_at(tenant, ids) if ids else {}
+        old = {e.id: e for e in due if _is_read_first(e, told_at, now)}
+        for element in old.values():
+            people.read_first(tenant, element.key, now)
+        if old:
+            self.waker.lane(tenant, LaneName.CONTACT_READS)
+        return [element for element in due if element.id not in old]
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
@@ -62,11 +79,15 @@ class UpdateContacts(WriteKind):
     def look_up(
         self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
-        """One read by their ids; an update is there when every field of it is."""
+        """Read by their ids; an update is there when every field of it is."""
         ids = [element.data["contact_id"] for element in elements]
-        with admit() as slot:
-            answer = slot.send(read_of("look_up_contact_updates", ids))
-        by_id = _by_id(answer)
+        by_id: dict[str, Mapping[str, Any]] = {}
+        for start in range(0, len(ids), IDS_TOGETHER):
+            some = ids[start : start + IDS_TOGETHER]
+            with admit() as slot:
+                by_id.update(
+                    _by_id(slot.send(read_of("look_up_contact_updates", some)))
+                )
         found = {
             element.id: _if_landed(element, by_id.get(element.data["contact_id"]))
             for element in elements
@@ -76,7 +97,12 @@ class UpdateContacts(WriteKind):
             return {i: ABSENT if o.errors else o for i, o in found.items()}
         return found
 
+    def lock(self, elements: Sequence[Write]) -> None:
+        lock_members(elements)
+
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:
+        tenant = element.tenant
+        policy = self.settings.tenants[tenant]
         if not outcome.errors:
             # First, because it waits for whoever has just asked for this update.
             writes.finish(element, WriteState.DONE)
@@ -92,14 +118,14 @@ class UpdateContacts(WriteKind):
         else:
             reason = "; ".join(outcome.errors)
             writes.finish(element, WriteState.REFUSED, reason)
-            people.refused(element.tenant, element.key, reason, now)
-        policy = self.settings.tenants[element.tenant]
-        deciding_anew.decide_anew(element.tenant, element.key, policy, now)
+            people.refused(tenant, element.key, element, reason, policy, now)
+        deciding_anew.decide_anew(tenant, element.key, policy, now)
 
     def recorded(
         self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
         for tenant in {element.tenant for element, _ in outcomes}:
+            self.waker.lane(tenant, LaneName.CONTACT_READS)
             self.waker.lane(tenant, LaneName.EMAILS)
             self.waker.lane(tenant, LaneName.INVOICES)
         self.waker.relay()
@@ -148,6 +174,22 @@ def read_of(kind: str, contact_ids: Sequence[str]) -> XeroRequest:
             "pageSize": "100",
         },
     )
+
+
+def _is_read_first(
+    element: Write, told_at: Mapping[str, datetime], now: datetime
+) -> bool:
+    """Whether somebody may have edited what the update would overwrite."""
+    if element.data.get("restores"):
+        return False  # it overwrites nothing
+    read_at = element.data.get("read_at")
+    if read_at is None or now - datetime.fromisoformat(read_at) > READ_IS_GOOD_FOR:
+        return True
+    contact_id = element.data["contact_id"]
+    if contact_id not in told_at:
+        return False
+    shown_at = contacts.updated_at(element.tenant, contact_id)
+    return shown_at is not None and told_at[contact_id] > shown_at
 
 
 def _body(element: Write) -> dict[str, Any]:

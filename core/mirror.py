@@ -25,6 +25,9 @@ PROGRESS = "mirror_progress"
 ANEW = "mirror_anew"
 
 
+OVERDUE_AFTER = timedelta(minutes=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Contacts read of those that there are to read; None: Xero has not said."""
@@ -46,13 +49,13 @@ class MirrorLane:
         loaded = is_loaded(tenant)
         purpose = Purpose.HOUSEKEEPING if loaded else Purpose.INTERACTIVE
         anew = reference.get_reference(tenant, ANEW)
-        cursor = None if anew else reference.cursor(tenant, CURSOR)
+        since = None if anew else read_until(tenant)
         seen: set[str] = set()  # of those that share a second, some come twice
-        read_until = read_all(
+        reached = read_all(
             lambda: self.door.admit(tenant, purpose),
             "read_contacts",
             "Contacts",
-            Place(cursor and cursor - OVERLAP),
+            Place(since),
             ARCHIVED_TOO,
             lambda page: self._apply(tenant, page, seen),
         )
@@ -60,7 +63,7 @@ class MirrorLane:
         deciding_anew.release_decided(tenant, policy, self.clock.now())
         every = timedelta(seconds=self.settings.sweep.contacts_every_s)
         with transaction():
-            reference.move_cursor(tenant, CURSOR, read_until)
+            reference.move_cursor(tenant, CURSOR, reached)
             if anew:
                 reference.drop_reference(anew)
             if not loaded:
@@ -101,6 +104,18 @@ class MirrorLane:
 def is_loaded(tenant: str) -> bool:
     """Matching before the mirror is whole would create duplicates."""
     return reference.get_reference(tenant, LOADED) is not None
+
+
+def is_overdue(tenant: str, now: datetime) -> bool:
+    """Whether limits, or a stop, have kept it from looking when it should have."""
+    due_at = lanes.due_at(tenant, LaneName.MIRROR)
+    return due_at is not None and due_at + OVERDUE_AFTER < now
+
+
+def read_until(tenant: str) -> datetime | None:
+    """What has changed since may be unknown to the mirror; None: all may be."""
+    cursor = reference.cursor(tenant, CURSOR)
+    return cursor and cursor - OVERLAP
 
 
 def progress(tenant: str) -> Progress:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from core import agreeing, answers, contact_messages
 from core.agreeing import Field, Outcome, Step, Told
-from core.contact_fields import SHARED, is_empty, said, shown
+from core.contact_fields import SHARED, is_empty, said, same, shown
 from core.db import (
     contact_links,
     contact_reads,
@@ -27,6 +27,7 @@ from core.db import (
     profiles,
     writes,
 )
+from core.db.database import atomically
 from core.db.models import Inbox, MemberProfile, Write
 from core.db.writes import WriteState
 from core.matching.contact import ACTIVE, MirrorContact
@@ -257,7 +258,7 @@ def _nothing_due(
 ) -> None:
     tenant, member_id = profile.tenant, profile.member_id
     if write is not None and not write.data.get("restores"):
-        writes.cancel(tenant, LaneName.CONTACT_UPDATES, member_id)
+        writes.drop(tenant, LaneName.CONTACT_UPDATES, member_id)
         problems.close_problem(cause_of(tenant, member_id), now)
     if _values_due(before) or write is not None:
         writes.let_go_of(tenant, LaneName.EMAILS, member_id, now)
@@ -294,7 +295,7 @@ def _due(
     data = {"contact_id": contact_id, "fields": dict(due)}
     state = write.state if write is not None and _asks(write, data) else None
     if write is not None and state == WriteState.REFUSED:
-        _hold_waiting(profile, cause_of(tenant, member_id), write.reason, now)
+        _give_up(profile, write.reason, now)
         return Standing.REFUSED
     writes.hold_back(tenant, LaneName.EMAILS, member_id)
     if is_fresh:
@@ -312,18 +313,30 @@ def _ask(
     data: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    if write is not None and write.state == WriteState.DUE and _asks(write, data):
-        return
+    """Ask for an update of a contact that has just been read."""
+    as_of = {"read_at": now.isoformat()}
     if write is None:
-        writes.add(tenant, LaneName.CONTACT_UPDATES, member_id, now, data=data)
+        asked = {**data, **as_of}
+        writes.add(tenant, LaneName.CONTACT_UPDATES, member_id, now, data=asked)
+    elif write.state == WriteState.DUE and _asks(write, data):
+        writes.due_again(write, write.due_at or now, data={**write.data, **as_of})
     else:
-        writes.ask_anew(write, now, data)
+        writes.ask_anew(write, now, {**data, **as_of})
 
 
 def _asks(write: Write, data: Mapping[str, Any]) -> bool:
-    """Whether it is the same that was asked for, under whatever name."""
-    asked = {name: value for name, value in write.data.items() if name != "name"}
-    return bool(asked == data)
+    """Whether it is the same that was asked for, under whatever name, and when."""
+    said_then = {k: v for k, v in write.data.items() if k not in ("name", "read_at")}
+    return bool(said_then == data)
+
+
+@atomically
+def read_first(tenant: str, member_id: str, now: datetime) -> None:
+    """What is due to be updated was read too long ago: it waits for another read."""
+    write = writes.lock(tenant, LaneName.CONTACT_UPDATES, member_id)
+    if write is not None and write.state == WriteState.DUE:
+        writes.wait(write)
+        contact_reads.ask(tenant, write.data["contact_id"], now, is_needed=True)
 
 
 def restore(tenant: str, member_id: str, contact_id: str, now: datetime) -> str | None:
@@ -369,6 +382,26 @@ def created(tenant: str, sent: Member, contact: MirrorContact) -> None:
     profiles.save(profile, {**before, **held})
 
 
+def found(
+    tenant: str, sent: Member, values: Mapping[str, Any], contact: MirrorContact
+) -> None:
+    """A contact was perhaps made of these values: agreed is what it shows of them.
+
+    Of the rest nobody has agreed on anything.
+    """
+    profile, given, there = profiles.locked(tenant, sent.id), said(sent), shown(contact)
+    before = profiles.fields_of(profile)
+    held = {}
+    for name in SHARED:
+        field = before.get(name, Field())
+        if name in values and same(name, values[name], there[name]):
+            held[name] = agreeing.created(field, given[name], there[name])
+        else:
+            held[name] = agreeing.of_another_contact(field)
+    profile.contact_id, profile.contact_status = contact.contact_id, contact.status
+    profiles.save(profile, {**before, **held})
+
+
 def landed(
     tenant: str, member_id: str, sent: Mapping[str, Any], contact: MirrorContact
 ) -> None:
@@ -382,11 +415,39 @@ def landed(
     profiles.save(profile, held)
 
 
-def refused(tenant: str, member_id: str, reason: str, now: datetime) -> None:
-    """Xero will not have the update: whoever waits for it is told why."""
-    profile = profiles.locked(tenant, member_id)
-    held = profiles.fields_of(profile)
-    cause = cause_of(tenant, member_id)
+def refused(
+    tenant: str,
+    member_id: str,
+    write: Write,
+    reason: str,
+    policy: TenantSettings,
+    now: datetime,
+) -> None:
+    """Xero will not have the update, which is compared with what is said by now.
+
+    Where that is still the same, whoever waits for it is told why.
+    """
+    standing = reconcile(tenant, member_id, policy, now)
+    if standing is Standing.NO_CONTACT and write.data.get("restores"):
+        _give_up(profiles.locked(tenant, member_id), reason, now)
+
+
+def retry(tenant: str, member_id: str, policy: TenantSettings, now: datetime) -> bool:
+    """What Xero refused is compared and asked for anew; False: it refused nothing."""
+    write = writes.lock(tenant, LaneName.CONTACT_UPDATES, member_id)
+    if write is None or write.state != WriteState.REFUSED:
+        return False
+    if write.data.get("restores"):
+        return writes.ask_again(tenant, LaneName.CONTACT_UPDATES, member_id, now)
+    writes.drop(tenant, LaneName.CONTACT_UPDATES, member_id)
+    reconcile(tenant, member_id, policy, now)
+    return True
+
+
+def _give_up(profile: MemberProfile, reason: str, now: datetime) -> None:
+    """A person must look: whoever waits is told why, and e-mails that may go go."""
+    tenant, member_id = profile.tenant, profile.member_id
+    cause, held = cause_of(tenant, member_id), profiles.fields_of(profile)
     problems.open_problem(
         "contact_update_refused",
         cause,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from core import people
 from core.contacts import deciding_anew
 from core.db import inbox, invoices, problems, writes
 from core.db.models import Inbox, Problem
@@ -46,7 +47,7 @@ def _retry_contact(problem: Problem, now: datetime, settings: Settings) -> None:
 
 def _retry_update(problem: Problem, now: datetime, settings: Settings) -> None:
     _, tenant, member_id = problem.cause.split(":", 2)
-    if not writes.ask_again(tenant, LaneName.CONTACT_UPDATES, member_id, now):
+    if not people.retry(tenant, member_id, settings.tenants[tenant], now):
         raise NothingToRetry(f"the update of {member_id} is not refused any more")
 
 

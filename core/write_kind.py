@@ -19,10 +19,16 @@ HALVE = "refused as a whole: "
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one element: Xero's record of it, or why it was refused."""
+    """What became of one element: Xero's record of it, or why it was refused.
+
+    Args:
+        is_found: the record was found in a look; nobody knows whether it is what the
+            call made, or as the call made it.
+    """
 
     record: Any = None
     errors: tuple[str, ...] = ()
+    is_found: bool = False
 
 
 #: A look-up's answer for an element that Xero does not have.
@@ -64,6 +70,15 @@ class WriteKind(ABC):
         """What must be taken in a transaction of its own before, by element id."""
         return {}
 
+    def still_wanted(
+        self, tenant: str, due: Sequence[Write], now: datetime
+    ) -> Sequence[Write]:
+        """Those that may leave as they stand: asked right before they are claimed.
+
+        Of the others something else has been made, in transactions of its own.
+        """
+        return due
+
     def sift(self, elements: Sequence[Write], now: datetime) -> Sequence[Write]:
         """Those that may leave, in the transaction that claims them.
 
@@ -88,6 +103,9 @@ class WriteKind(ABC):
         self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
         """What Xero has of these, in few reads; ABSENT for what it has not."""
+
+    def lock(self, elements: Sequence[Write]) -> None:  # noqa: B027 as above
+        """Take what outcomes of these change, in the one order, before any of them."""
 
     @abstractmethod
     def record(self, element: Write, outcome: Outcome, now: datetime) -> None:

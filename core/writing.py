@@ -134,7 +134,8 @@ class WriteLane:
     def _claim(self, tenant: str, holder: str) -> Intent | None:
         """Tie what is due to a stored intent; None if somebody else was first."""
         now = self.clock.now()
-        due = writes.due(tenant, self.kind.name, now, self.kind.batch)
+        some = writes.due(tenant, self.kind.name, now, self.kind.batch)
+        due = self.kind.still_wanted(tenant, some, now)
         allotted = self.kind.allot(tenant, due, now)
         with transaction():
             elements = self.kind.sift(writes.lock_due(due), now)
@@ -252,6 +253,7 @@ class WriteLane:
             if not intents.move(intent, intent.holder, state, due_at=due_at):
                 log.warning("intent.lease_lost", intent=intent.id)
                 return
+            self.kind.lock([element for element, _ in clear])
             for element, outcome in clear:
                 self.kind.record(element, outcome, now)
         self.kind.recorded(clear, answered_at)
@@ -392,6 +394,7 @@ class WriteLane:
         with transaction():
             if not intents.move(intent, intent.holder, IntentState.DONE):
                 return
+            self.kind.lock(elements)
             for element, outcome in there:
                 self.kind.record(element, outcome, now)
             for element in elements:

@@ -15,7 +15,7 @@ import structlog
 from core import reference_data, retrying
 from core.clock import SystemClock
 from core.db import inbox, problems, reference
-from core.db.database import close_books, migrate, open_books, transaction
+from core.db.database import atomically, close_books, migrate, open_books, transaction
 from core.db.models import Inbox, Problem
 from core.drafts import Price
 from core.errors import SettingsInvalid
@@ -141,12 +141,17 @@ def retry_problem_of(settings: Settings, cause: str) -> None:
         SettingsInvalid: no open problem has this cause.
         NothingToRetry: trying again would change nothing.
     """
-    with opened_books(settings), transaction():
-        by_cause = {problem.cause: problem for problem in problems.open_problems()}
-        if cause not in by_cause:
-            raise SettingsInvalid(cause, "no open problem has this cause")
-        retrying.retry_problem(by_cause[cause], SystemClock().now(), settings)
+    with opened_books(settings):
+        _retry_problem_of(settings, cause)
     log.warning("problem.retried", cause=cause, by=getpass.getuser())
+
+
+@atomically
+def _retry_problem_of(settings: Settings, cause: str) -> None:
+    by_cause = {problem.cause: problem for problem in problems.open_problems()}
+    if cause not in by_cause:
+        raise SettingsInvalid(cause, "no open problem has this cause")
+    retrying.retry_problem(by_cause[cause], SystemClock().now(), settings)
 
 
 def open_messages(settings: Settings, *, held_only: bool) -> list[tuple[Inbox, bool]]:

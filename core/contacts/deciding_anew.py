@@ -5,10 +5,11 @@ from datetime import datetime
 from core import people
 from core.contacts import deciding, waiting
 from core.contacts.resolution import Known, Undecided
-from core.db import invoices, writes
-from core.db.database import transaction
+from core.db import contact_decisions, contact_links, invoices, writes
+from core.db.database import atomically, transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Invoice
+from core.matching.verdict import Ambiguous, Doubt, Match, Matched
 from core.members import Member
 from core.settings import TenantSettings
 from core.waking import LaneName
@@ -32,6 +33,7 @@ def release_decided(tenant: str, policy: TenantSettings, now: datetime) -> int:
 
 def retry(tenant: str, member_id: str, policy: TenantSettings, now: datetime) -> None:
     """A person has mended something: decide anew, and ask Xero anew if it refused."""
+    people.lock(tenant, member_id)
     writes.ask_again(tenant, LaneName.CONTACTS, member_id, now)
     held = invoices.of_payer(tenant, member_id, InvoiceState.HELD)
     if held:
@@ -71,6 +73,37 @@ def match_anew(
         waiting.take_back(invoice, now)
     retry(tenant, member_id, policy, now)
     decide_anew(tenant, member_id, policy, now)
+
+
+def spare(tenant: str, member: Member, policy: TenantSettings, now: datetime) -> bool:
+    """Whether a contact that is to be created is not, because one fits by now.
+
+    Its invoices are decided anew. One that went to another member is no reason, nor is
+    any where a person wants another contact.
+    """
+    if not _is_fitting(deciding.decide(tenant, member, policy)):
+        return False
+    return _take_back_creation(tenant, member.id, policy, now)
+
+
+@atomically
+def _take_back_creation(
+    tenant: str, member_id: str, policy: TenantSettings, now: datetime
+) -> bool:
+    people.lock(tenant, member_id)
+    contact_links.lock_member(tenant, member_id)
+    if contact_decisions.is_creation_wanted(tenant, member_id):
+        return False
+    if not writes.cancel(tenant, LaneName.CONTACTS, member_id):
+        return False
+    decide_anew(tenant, member_id, policy, now)
+    return True
+
+
+def _is_fitting(decision: Match) -> bool:
+    if isinstance(decision, Ambiguous):
+        return decision.reason is not Doubt.TAKEN
+    return isinstance(decision, Matched)
 
 
 def decide_anew(

@@ -25,6 +25,10 @@ class Decision(StrEnum):
     UNLINKED = "unlinked"
 
 
+#: They say how far a decision has come, and decide nothing.
+_PASSING = frozenset({Decision.QUARANTINED, Decision.RELEASED})
+
+
 @statement
 def _of_member(tenant: Slot, member_id: Slot) -> Any:
     rows = ContactDecision.select().where(
@@ -96,6 +100,13 @@ def is_undecided(tenant: str, member_id: str) -> bool:
 def note_all(rows: Sequence[Mapping[str, Any]]) -> None:
     """Many at once, each of them new."""
     ContactDecision.insert_many(rows).execute()
+
+
+def is_creation_wanted(tenant: str, member_id: str) -> bool:
+    """Whether a person has said that the member is none of the contacts there were."""
+    rows = reversed(of_member(tenant, member_id))
+    decided = (row.decision for row in rows if row.decision not in _PASSING)
+    return next(decided, None) == Decision.CREATE_BY_PERSON
 
 
 def unlinked(tenant: str, member_id: str) -> set[str]:

@@ -1,11 +1,12 @@
 """Which contacts Xero should be asked about."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from peewee import fn
 
-from core.db.models import ContactRead
+from core.db.models import Contact, ContactRead
 from core.db.read_queue import ReadQueue
 from core.db.statement import Slot, statement
 
@@ -51,6 +52,33 @@ def forget(tenant: str, contact_id: str, until: datetime | None) -> None:
     """What was asked for has been shown, as of this version of the contact."""
     if until is not None:
         _forget.changed(tenant=tenant, contact_id=contact_id, until=until)
+
+
+def told_at(tenant: str, contact_ids: Sequence[str]) -> dict[str, datetime]:
+    """When a contact that is still to be read was changed, as an event has told."""
+    rows = ContactRead.select(ContactRead.contact_id, ContactRead.event_at).where(
+        (ContactRead.tenant == tenant)
+        & ContactRead.contact_id.in_(contact_ids)
+        & ContactRead.event_at.is_null(False)
+    )
+    return {row.contact_id: row.event_at for row in rows}
+
+
+@statement
+def _of_unknown(tenant: Slot) -> Any:
+    known = Contact.select(Contact.id).where(
+        (Contact.tenant == ContactRead.tenant)
+        & (Contact.contact_id == ContactRead.contact_id)
+    )
+    return ContactRead.select().where(
+        (ContactRead.tenant == tenant) & ~fn.EXISTS(known)
+    )
+
+
+def of_unknown(tenant: str) -> list[ContactRead]:
+    """Contacts that are to be read and that the mirror has never seen."""
+    rows: list[ContactRead] = _of_unknown.rows(tenant=tenant)
+    return rows
 
 
 def count_unneeded(tenant: str) -> int:

@@ -16,7 +16,7 @@ from core.db.statement import (
     rows_in_parts,
     statement,
 )
-from core.matching.contact import MirrorContact
+from core.matching.contact import ACTIVE, MirrorContact
 from core.matching.normalising import email_key, name_key, number_key
 from core.members import Member
 
@@ -141,6 +141,22 @@ def everything(tenant: str) -> Iterator[MirrorContact]:
     query = Contact.select().where(Contact.tenant == tenant)
     for row in query.order_by(Contact.contact_id).iterator():
         yield _value(row)
+
+
+def numbered(tenant: str, numbers: Iterable[str]) -> list[MirrorContact]:
+    """Those with exactly one of these Contact Numbers; those in use come last."""
+    keys, found = {number: number_key(number) for number in numbers}, []
+    for number, key in sorted(keys.items()):
+        rows = _numbered.rows(tenant=tenant, key=key or NO_KEY)
+        found += [_value(row) for row in rows if row.contact_number == number]
+    return sorted(found, key=lambda contact: contact.status == ACTIVE)
+
+
+@statement
+def _numbered(tenant: Slot, key: Slot) -> Any:
+    return Contact.select().where(
+        (Contact.tenant == tenant) & (Contact.contact_number_key == key)
+    )
 
 
 def namesakes(tenant: str, name: str) -> list[MirrorContact]:

@@ -428,6 +428,11 @@ def due_again(
     )
 
 
+def wait(write: Write) -> None:
+    """It is due when whoever it waits for says so (``due_again``)."""
+    Write.update(due_at=None).where(Write.id == write.id).execute()
+
+
 def keep(write: Write, data: Any) -> None:
     """What is to be remembered of it, whatever its state."""
     Write.update(data=data).where(Write.id == write.id).execute()

@@ -1,10 +1,14 @@
 """What a tenant declares about its contacts."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from core.db import contact_decisions, profiles
 from core.db.contact_decisions import Decision
+from core.writing import KEY_IS_OVER_AFTER
 from tests.end_to_end.conftest import MakeWorld
 from tests.end_to_end.test_contact_desk import link, unlink
 from tests.messages import Data, cancelled, member, member_updated, renewal_due
@@ -57,6 +61,25 @@ def test_an_archived_contact_is_restored_and_invoiced(make_world: MakeWorld) -> 
         ("status", "ARCHIVED"),
         ("status", "ACTIVE"),
     ]
+
+
+def test_a_contact_that_is_archived_before_we_know_of_it_is_restored(
+    make_world: MakeWorld,
+) -> None:
+    """The answer to its creation was lost."""
+    world = declaring(make_world, archived_contact="restore")
+    world.xero.control.fault("500_after", method="PUT", path="/Contacts")
+    who = member()
+    asked = renewal_due(who)
+    world.publish(asked)
+    world.wait(lambda: world.has_unknown("contacts"), "an unknown outcome")
+    world.jump(1)
+    (made,) = world.ledger["contacts"]
+    world.xero.control.archive_contact(made["ContactID"])
+    world.jump(KEY_IS_OVER_AFTER + timedelta(seconds=1))
+    world.hear_answer(asked, "invoice.emailed")
+    assert contact(world, made["ContactID"])["ContactStatus"] == "ACTIVE"
+    assert len(world.ledger["contacts"]) == 1
 
 
 def test_a_contact_whose_name_was_taken_is_restored_with_the_members_id(
@@ -236,6 +259,88 @@ def test_xero_wins_where_the_tenant_says_so(make_world: MakeWorld) -> None:
     (change,) = told["data"]["changes"]
     assert (change["outcome"], change["new"]) == ("overruled", "finance@example.co.za")
     assert world.calls("POST /Contacts") == 0
+
+
+@pytest.mark.parametrize("lost_webhooks", [0, 9])
+def test_an_update_that_has_waited_is_weighed_again(
+    make_world: MakeWorld, lost_webhooks: int
+) -> None:
+    """Finance edits while Xero takes no calls, and Xero wins."""
+    world = declaring(make_world, wins={"email": "xero"})
+    who, contact_id = known(world)
+    for_hours = {"times": 1, "retry_after_s": 4 * 3600}
+    world.xero.control.fault("429_day", method="POST", path="/Contacts", **for_hours)
+    moved = {**who, "email": "platform@example.co.za"}
+    asked = member_updated(moved, time=world.clock.now().isoformat())
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    world.quiet()
+    world.jump(600)
+    world.xero.control.webhook_faults(drop=lost_webhooks)
+    world.xero.control.edit_contact(contact_id, EmailAddress="finance@example.co.za")
+    world.jump(timedelta(hours=4))
+    answer = world.hear_answer(asked, "message.done")
+    world.quiet()
+    assert answer["data"]["outcome"] == "overruled"
+    assert contact(world, contact_id)["EmailAddress"] == "finance@example.co.za"
+    (row,) = profiles.edits("main", who["id"])
+    assert (row.platform, row.xero, row.winner) == (
+        "platform@example.co.za",
+        "finance@example.co.za",
+        "xero",
+    )
+
+
+def test_an_update_that_has_waited_leaves_after_one_more_read(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    who, contact_id = known(world)
+    for_hours = {"times": 1, "retry_after_s": 600}
+    world.xero.control.fault("429_day", method="POST", path="/Contacts", **for_hours)
+    moved = {**who, "email": "platform@example.co.za"}
+    asked = member_updated(moved, time=world.clock.now().isoformat())
+    world.publish(asked)
+    world.hear_answer(asked, "message.accepted")
+    world.quiet()
+    reads = world.calls("GET /Contacts")
+    world.jump(601)
+    world.hear_answer(asked, "message.done")
+    world.quiet()
+    assert contact(world, contact_id)["EmailAddress"] == "platform@example.co.za"
+    assert world.calls("GET /Contacts") == reads + 1
+    assert world.calls("POST /Contacts") == 2
+
+
+def test_the_look_for_many_updates_keeps_its_addresses_short(
+    make_world: MakeWorld,
+) -> None:
+    some = [member() for _ in range(50)]
+    contacts = [
+        {"Name": who["name"], "ContactNumber": who["id"], "EmailAddress": "a@b.example"}
+        for who in some
+    ]
+    world = make_world(contacts=contacts)
+    world.xero.control.fault(
+        "429_minute", method="POST", path="/Contacts", retry_after_s=20
+    )
+    time = world.clock.now().isoformat()
+    asked = [member_updated(who, time=time) for who in some]
+    world.publish(*asked)
+    for one in asked:
+        world.hear_answer(one, "message.accepted")
+    world.quiet()
+    world.xero.control.fault("500_after", method="POST", path="/Contacts")
+    world.jump(21)
+    world.wait(lambda: world.has_unknown("contact_updates"), "an unknown outcome")
+    *_, sent = world.exchanges("POST", "/Contacts")
+    assert len(json.loads(sent.body)["Contacts"]) == len(some)
+    world.jump(KEY_IS_OVER_AFTER + timedelta(seconds=1))
+    for one in asked:
+        world.hear_answer(one, "message.done")
+    looks = [e.query for e in world.exchanges("GET", "/Contacts") if "IDs=" in e.query]
+    longest = max(looks, key=len)
+    assert len(f"https://api.xero.com/api.xro/2.0/Contacts?{longest}") < 2_000
 
 
 def test_a_crowd_of_edits_is_read_by_the_page(make_world: MakeWorld) -> None:

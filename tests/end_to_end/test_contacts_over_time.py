@@ -6,10 +6,18 @@ from typing import Any
 
 from core.contacts import deciding
 from core.contacts.resolution import Known
-from core.db import contact_decisions, contact_links, positions, problems, profiles
+from core.db import (
+    contact_decisions,
+    contact_links,
+    contact_reads,
+    positions,
+    problems,
+    profiles,
+)
 from core.db import contacts as mirror
 from core.db.contact_decisions import Decision
 from core.db.database import transaction
+from core.matching.contact import MirrorContact
 from core.members import Member
 from tests.messages import Data, cancelled, member, member_updated, renewal_due
 from tests.world import World
@@ -63,6 +71,13 @@ def edit(world: World, contact_id: str, **fields: Any) -> None:
 def contact(world: World, contact_id: str) -> Data:
     (found,) = [c for c in world.ledger["contacts"] if c["ContactID"] == contact_id]
     return dict(found)
+
+
+def mirrored(contact_id: str) -> MirrorContact:
+    """The contact as the books have it."""
+    found = mirror.get("main", contact_id)
+    assert found is not None
+    return found
 
 
 def changes(world: World, who: Data) -> list[tuple[str, Any, Any, str]]:
@@ -199,6 +214,84 @@ def test_an_update_that_xero_refuses_is_held_and_tried_again(world: World) -> No
         "message.done",
     ]
     assert problems_of(who) == []
+
+
+def nobody_may_be_called(world: World, name: str, who: Data) -> None:
+    """Others have both this name and what the member would be called instead."""
+    others = [name, f"{name} ({who['id']})"]
+    world.xero.control.seed_contacts([{"Name": other} for other in others])
+
+
+def refused_later(world: World, who: Data, name: str) -> Data:
+    """An update to a name that Xero will refuse, which is on its way there."""
+    nobody_may_be_called(world, name, who)
+    for _ in range(2):
+        world.xero.control.fault("slow", method="POST", path="/Contacts", delay_s=0.7)
+    asked = said(world, {**who, "name": name})
+    world.publish(asked)
+    world.wait(
+        lambda: world.is_under_way("POST", "/Contacts"), "the update is on its way"
+    )
+    world.jump(1)
+    return asked
+
+
+def test_a_correction_reaches_xero_though_the_mistake_is_on_its_way(
+    world: World,
+) -> None:
+    who, contact_id = known(world)
+    mistaken = refused_later(world, who, f"Lindiwe {who['id']}")
+    right = {**who, "name": f"Good {who['id']}", "email": "right@example.co.za"}
+    asked = renewed(world, right)
+    world.publish(asked)
+    number = world.hear_answer(asked, "invoice.emailed")["data"]["invoice"]["number"]
+    world.quiet()
+    there = contact(world, contact_id)
+    assert (there["Name"], there["EmailAddress"]) == (right["name"], right["email"])
+    (sent,) = [e for e in world.ledger["emails"] if e["invoice_number"] == number]
+    assert sent["to"] == "right@example.co.za"
+    assert world.answers(mistaken["id"]) == ["message.accepted", "message.done"]
+    assert problems_of(who) == []
+
+
+def test_what_finance_edits_while_a_refused_update_is_on_its_way_is_told(
+    world: World,
+) -> None:
+    who, contact_id = known(world)
+    mistaken = refused_later(world, who, f"Nomsa {who['id']}")
+    world.xero.control.edit_contact(contact_id, EmailAddress="finance@example.co.za")
+    world.wait(lambda: contact_reads.next_due("main") is not None, "the webhook")
+    world.jump(NOTICED)
+    world.wait(
+        lambda: mirrored(contact_id).email == "finance@example.co.za",
+        "the edit is read",
+    )
+    assert world.answers(mistaken["id"]) == ["message.accepted"]
+    world.hear_answer(mistaken, "message.held")
+    world.quiet()
+    assert changes(world, who) == [
+        ("email", who["email"], "finance@example.co.za", "changed")
+    ]
+    assert problems_of(who) == ["contact_update_refused"]
+
+
+def test_the_same_mistake_again_is_held_with_an_open_problem(world: World) -> None:
+    """It was taken back in between, so that nothing was wrong any more."""
+    who, _ = known(world)
+    nobody_may_be_called(world, f"Palesa {who['id']}", who)
+    mistake = {**who, "name": f"Palesa {who['id']}"}
+    first = said(world, mistake)
+    world.publish(first)
+    world.hear_answer(first, "message.held")
+    world.jump(1)
+    update(world, who)
+    assert problems_of(who) == []
+    world.jump(1)
+    again = said(world, mistake)
+    world.publish(again)
+    world.hear_answer(again, "message.held")
+    world.quiet()
+    assert problems_of(who) == ["contact_update_refused"]
 
 
 def test_a_name_that_is_taken_gets_the_members_id_and_rests(world: World) -> None:
@@ -395,8 +488,7 @@ def test_whoever_decides_on_a_merged_contact_follows_it(world: World) -> None:
     world.advance(NOTICED)
     world.quiet()
     payer, policy = Member.model_validate(who), world.settings.tenants["main"]
-    merged = mirror.get("main", first)
-    assert merged is not None
+    merged = mirrored(first)
     with transaction():
         away = replace(merged, status="ARCHIVED", merged_to=second)
         mirror.put("main", [away])

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from core.db import problems
+from core.db import problems, profiles
 from core.db.database import transaction
 from core.retrying import NothingToRetry, retry_problem
 from tests.end_to_end.conftest import MakeWorld
 from tests.end_to_end.test_faulty_plugin import Library, loan, with_library
-from tests.messages import cancelled, member, renewal_due
+from tests.messages import cancelled, member, member_updated, renewal_due
 from tests.world import World
 
 
@@ -71,6 +71,39 @@ def test_a_contact_is_created_when_its_name_is_free(make_world: MakeWorld) -> No
     world.hear_answer(asked, "invoice.emailed")
     world.quiet()
     assert world.contact_numbers().count(who["id"]) == 1
+    assert world.problems() == []
+
+
+def test_an_update_is_tried_again_with_what_holds_by_now(
+    make_world: MakeWorld,
+) -> None:
+    """Xero has refused a name; meanwhile finance has mended the telephone number."""
+    world = make_world()
+    who = member(phone="+27 82 555 0101")
+    contact = world.contact(world.invoice(world.invoiced(renewal_due(who))))
+    names = [f"Ayanda {who['id']}", f"Ayanda {who['id']} ({who['id']})"]
+    taken = world.xero.control.seed_contacts([{"Name": name} for name in names])
+    world.advance(timedelta(seconds=61))
+    now = world.clock.now().isoformat()
+    changed = {**who, "name": names[0], "phone": "+27 82 555 0202"}
+    asked = member_updated(changed, time=now)
+    world.publish(asked)
+    world.hear_answer(asked, "message.held")
+    world.quiet()
+    world.jump(1)
+    edited = {"PhoneType": "DEFAULT", "PhoneNumber": "+27 82 555 0303"}
+    world.xero.control.webhook_faults(drop=9)
+    world.xero.control.archive_contact(taken[0])
+    world.xero.control.edit_contact(contact["ContactID"], Phones=[edited])
+    retry(world, "contact_update_refused")
+    world.hear_answer(asked, "message.done")
+    world.quiet()
+    (there,) = [
+        c for c in world.ledger["contacts"] if c["ContactID"] == contact["ContactID"]
+    ]
+    assert there["Name"] == names[0]
+    (row,) = profiles.edits("main", who["id"])
+    assert (row.field, row.xero) == ("phone", "+27 82 555 0303")
     assert world.problems() == []
 
 
