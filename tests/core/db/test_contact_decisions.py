@@ -7,7 +7,14 @@ from functools import partial
 
 import pytest
 
-from core.contacts import creating, deciding, deciding_anew, desk, waiting
+from core.contacts import (
+    creating,
+    deciding,
+    deciding_anew,
+    desk,
+    explaining,
+    waiting,
+)
 from core.contacts.desk import NotDecided, Person
 from core.contacts.evidence import cause_of
 from core.contacts.importing import Row, import_links
@@ -68,6 +75,9 @@ class Playing:
             self.the_mirror_is_read,
             self.xero_creates,
             self.invoices_are_raised,
+            self.xero_refuses_invoices,
+            self.a_refused_one_is_tried_again,
+            self.what_waits_is_cancelled,
             self.a_person_links,
             self.a_person_unlinks,
             self.a_person_wants_another,
@@ -75,7 +85,8 @@ class Playing:
 
     def step(self) -> str:
         chosen = self.chance.choice(self.steps)
-        with transaction():
+        # What a person decides in vain is undone as a whole.
+        with suppress(NotDecided), transaction():
             chosen()
         return chosen.__name__
 
@@ -134,23 +145,35 @@ class Playing:
         for row in Invoice.select().where(Invoice.state == InvoiceState.READY):
             invoices.change(row, state=InvoiceState.RAISED)
 
+    def xero_refuses_invoices(self) -> None:
+        for row in Invoice.select().where(Invoice.state == InvoiceState.READY):
+            asked = writes.pending("main", LaneName.INVOICES, str(row.id))
+            assert asked is not None
+            writes.finish(asked, WriteState.REFUSED, "the period is locked")
+            invoices.change(row, state=InvoiceState.REFUSED)
+
+    def a_refused_one_is_tried_again(self) -> None:
+        refused = Invoice.select().where(Invoice.state == InvoiceState.REFUSED)
+        for row in refused.limit(1):
+            deciding_anew.raise_again(row, POLICY, NOW)
+
+    def what_waits_is_cancelled(self) -> None:
+        """Some of it, or all."""
+        states = [InvoiceState.WAITING, InvoiceState.HELD]
+        waits = Invoice.select().where(Invoice.state.in_(states))
+        for row in waits.limit(self.chance.choice((1, 9))):
+            invoices.change(row, state=InvoiceState.CANCELLED)
+            waiting.let_lapse("main", row.payer_member_id, NOW)
+
     def a_person_links(self) -> None:
         contact_id = self.chance.choice(CONTACT_IDS)
-        self._try(
-            lambda: desk.link(
-                "main", self.member().id, contact_id, FINANCE, NOW, SETTINGS
-            )
-        )
+        desk.link("main", self.member().id, contact_id, FINANCE, NOW, SETTINGS)
 
     def a_person_unlinks(self) -> None:
-        self._try(lambda: desk.unlink("main", self.member().id, FINANCE, NOW, SETTINGS))
+        desk.unlink("main", self.member().id, FINANCE, NOW, SETTINGS)
 
     def a_person_wants_another(self) -> None:
-        self._try(lambda: desk.create("main", self.member().id, FINANCE, NOW, SETTINGS))
-
-    def _try(self, decide: Callable[[], int]) -> None:
-        with suppress(NotDecided):  # then nothing was changed
-            decide()
+        desk.create("main", self.member().id, FINANCE, NOW, SETTINGS)
 
 
 def check() -> None:
@@ -162,10 +185,19 @@ def check() -> None:
         member = row.payer_member_id
         if row.state == InvoiceState.READY:
             assert row.contact_id == links[member]
+            asked_for = writes.pending("main", LaneName.INVOICES, str(row.id))
+            assert asked_for is not None, "nobody raises it"
+            assert asked_for.state == WriteState.DUE, "nobody raises it"
         if row.state == InvoiceState.WAITING:
             assert member in to_create, "it waits for what nobody creates"
         if row.state == InvoiceState.HELD:
             assert cause_of("main", member) in asked, "nobody was asked"
+    held = invoices.payers_in("main", InvoiceState.HELD)
+    assert asked == {cause_of("main", each) for each in held}, "asked for nothing"
+    standings = explaining.standings("main", undecided_only=True)
+    assert {one.member_id for one in standings} <= held, "listed for nothing"
+    wanted = held | invoices.payers_in("main", InvoiceState.WAITING)
+    assert set(to_create) <= wanted, "created for nobody"
 
 
 @pytest.mark.parametrize("seed", range(30))
