@@ -2,7 +2,8 @@
 
 Whoever learns something of a member ends here: a message, a read of the contact, the
 outcome of an update. Rows are locked in one order: the member's update (``write``),
-then the member's profile.
+then the member's profile, then the creation of a contact, then invoices; of several
+members those of the lowest id first.
 """
 
 from collections.abc import Mapping, Sequence
