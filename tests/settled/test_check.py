@@ -26,6 +26,8 @@ def good(
 ) -> Iterator[Installation]:
     """Connected, with prices, and Xero's codes read; the daemon has been stopped."""
     folder = tmp_path_factory.mktemp("good")
+    with redis_server.client() as client:
+        client.flushall()
     with World(
         folder / "data",
         f"sqlite:///{folder / 'books.db'}",

@@ -82,7 +82,8 @@ def test_two_that_wait_for_each_other_both_come_to_their_end(books: None) -> Non
 
     together(2, take)
     assert [invoices.load(row.id).amount_paid for row in rows] == [Decimal("0.02")] * 2
-    assert sum(tries) == (3 if is_postgres else 2)
+    undone = sum(tries) - 2  # by PostgreSQL, once or oftener
+    assert undone >= 1 if is_postgres else undone == 0
 
 
 def test_nobody_may_sleep_in_a_transaction_on_postgresql(
