@@ -194,6 +194,8 @@ class Settler:
             **invoices.as_seen(seen),
             read_answered_at=answered_at,
             state=InvoiceState.VOIDED if is_gone else invoice.state,
+            # What shows the e-mail shows its echo too: what comes now is news.
+            email_echo_until=None if seen.sent_to_contact else invoice.email_echo_until,
         )
         invoices.record_payments(invoice, found.added, found.removed, now)
         if invoice.state == InvoiceState.ADOPTED:

@@ -464,10 +464,13 @@ class World:
         return [element for body in bodies for element in body[resource]]
 
     def is_under_way(self, method: str, path: str) -> bool:
-        """Whether a call that a fault slows down has come in."""
+        """Whether a fault has hit such a call; one that it slows down waits by now."""
+        service = self.xero.service
         return any(
-            fault.hits and fault.method == method and fault.path == path
-            for fault in self.xero.service.faults.standing
+            fault.hits
+            and (fault.method, fault.path) == (method, path)
+            and (service.is_asleep or not fault.kind.startswith("slow"))
+            for fault in service.faults.standing
         )
 
     def raise_by_hand(self, contact_id: str) -> str:

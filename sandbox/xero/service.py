@@ -111,18 +111,23 @@ class XeroService:
         with self._counting:
             self._in_flight -= 1
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether a call waits for the clock, whatever it says by now."""
+        return bool(self._waiting)
+
     async def sleep(self, seconds: float) -> None:
         """Wait on the sandbox's clock without holding up other calls."""
         if seconds > 0:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._sleepers, self._sleep, seconds)
+            until = self.now() + timedelta(seconds=seconds)
+            await loop.run_in_executor(self._sleepers, self._sleep, until)
 
-    def _sleep(self, seconds: float) -> None:
-        until = self.now() + timedelta(seconds=seconds)
+    def _sleep(self, until: datetime) -> None:
         with self._counting:
             self._waiting.append(until)
         try:
-            self.clock.wait(self._closing, seconds)
+            self.clock.wait(self._closing, (until - self.now()).total_seconds())
         finally:
             with self._counting:
                 self._waiting.remove(until)

@@ -1,11 +1,14 @@
 """Xero tells an e-mail of ours back to us; money in its second is seen all the same."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from core.db import reads
+from core.db.database import transaction
 from tests.end_to_end.conftest import MakeWorld
 from tests.messages import renewal_due
 from tests.servers import PostgresServer
@@ -67,6 +70,38 @@ def test_a_payment_is_seen_at_once_though_the_echo_was_stored_beside_the_outcome
             somebody.rollback()
         _pay_when_emailed(world, asked)
         world.hear("membership.renew", asked["subject"])
+
+
+def test_a_payment_is_seen_at_once_though_the_echo_came_after_a_look(
+    make_world: MakeWorld,
+) -> None:
+    """The look has shown what the echo tells of, so that no echo is waited for."""
+    world = make_world()
+    other = world.invoiced(renewal_due())
+    world.quiet()
+    world.xero.control.webhook_faults(drop=99)
+    world.xero.control.fault("slow_before", method="POST", path=EMAIL, delay_s=0.2)
+    asked = renewal_due()
+    world.clock.set_rate(0)
+    try:
+        # The payment is in the second of the e-mail, and after it.
+        world.clock.advance(1 - world.clock.now().microsecond / 1e6)
+        world.publish(asked)
+        world.wait(lambda: world.is_under_way("POST", EMAIL), "the e-mail")
+        world.clock.advance(0.2)
+        told = world.hear("invoice.emailed", asked["subject"])
+        now, xero_id = world.clock.now(), world.row_of(asked["subject"]).xero_id
+        with transaction():
+            reads.ask("main", xero_id, now + timedelta(seconds=10), now)
+        world.xero.control.webhook_faults(drop=0)
+        world.pay(other)  # whose look the waiting one rides along with
+        world.hear("invoice.paid")
+        world.quiet()
+        world.clock.advance(0.1)
+        world.pay(told["data"]["invoice"]["number"])
+        world.hear("membership.renew", asked["subject"])
+    finally:
+        world.clock.set_rate(1)
 
 
 def _email_slowly(world: World, asked: dict[str, object]) -> None:
