@@ -90,7 +90,7 @@ def test_a_payment_is_seen_at_once_though_the_echo_came_after_a_look(
         world.wait(lambda: world.is_under_way("POST", EMAIL), "the e-mail")
         world.clock.advance(0.2)
         told = world.hear("invoice.emailed", asked["subject"])
-        now, xero_id = world.clock.now(), world.row_of(asked["subject"]).xero_id
+        now, xero_id = world.clock.now(), str(world.row_of(asked["subject"]).xero_id)
         with transaction():
             reads.ask("main", xero_id, now + timedelta(seconds=10), now)
         world.xero.control.webhook_faults(drop=0)
