@@ -28,6 +28,10 @@ ANEW = "mirror_anew"
 OVERDUE_AFTER = timedelta(minutes=1)
 
 
+#: So many contacts at once make a table another one for whoever plans queries.
+MANY = 500
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Contacts read of those that there are to read; None: Xero has not said."""
@@ -59,6 +63,8 @@ class MirrorLane:
             ARCHIVED_TOO,
             lambda page: self._apply(tenant, page, seen),
         )
+        if len(seen) >= MANY:
+            contacts.many_came()
         policy = self.settings.tenants[tenant]
         deciding_anew.release_decided(tenant, policy, self.clock.now())
         every = timedelta(seconds=self.settings.sweep.contacts_every_s)
