@@ -83,6 +83,7 @@ FULL_CAMPAIGNS = {
         members=3_000,
         most_open=60,
         drain_s=600,
+        database="sqlite",
     ),
 }
 
