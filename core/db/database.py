@@ -95,6 +95,12 @@ class SqliteBooks(SqliteDatabase):
         # they queue here instead.
         self.turn: AbstractContextManager[Any] = threading.RLock()
 
+    def rollback(self) -> None:
+        """Undo. On a full disk SQLite has done so by itself, and refuses to again."""
+        held = self._state.conn  # type: ignore[attr-defined]  # its stubs leave it out
+        if held is None or held.in_transaction:
+            super().rollback()
+
     def _connect(self) -> Any:
         return self.connections.add(super()._connect())  # type: ignore[misc]
 

@@ -3,6 +3,7 @@
 import threading
 from contextlib import nullcontext
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -84,6 +85,25 @@ def test_two_that_wait_for_each_other_both_come_to_their_end(books: None) -> Non
     assert [invoices.load(row.id).amount_paid for row in rows] == [Decimal("0.02")] * 2
     undone = sum(tries) - 2  # by PostgreSQL, once or oftener
     assert undone >= 1 if is_postgres else undone == 0
+
+
+def test_an_error_that_undoes_a_transaction_is_what_is_told_of_on_sqlite(
+    tmp_path: Path,
+) -> None:
+    """As on a full disk: SQLite has undone it all by itself, which is no error more."""
+    open_books(f"sqlite:///{tmp_path / 'books.sqlite3'}")
+    migrate()
+    processes.beat("here", NOW)
+
+    def beat_and_fail() -> None:
+        with transaction():
+            processes.beat("there", NOW)
+            proxy.execute_sql("INSERT OR ROLLBACK INTO process SELECT * FROM process")
+
+    with pytest.raises(IntegrityError):
+        beat_and_fail()
+    assert [row.name for row in Process.select()] == ["here"]
+    close_books()
 
 
 def test_nobody_may_sleep_in_a_transaction_on_postgresql(
