@@ -12,6 +12,19 @@ from tests.faults.campaign.plan import Kind
 #: What shows that work goes on.
 PROGRESS = frozenset({"invoice.raised", "invoice.emailed"})
 
+#: While one of these lasts nothing can flow, whatever else has happened.
+OUTAGES = frozenset(
+    {
+        Kind.REDIS,
+        Kind.REDIS_FLUSH,
+        Kind.REDIS_OLDER,
+        Kind.POSTGRES,
+        Kind.XERO_GONE,
+        Kind.SQLITE_LOCK,
+        Kind.DISK_FULL,
+    }
+)
+
 #: From docs/write-protocol.md: a process is presumed dead after so long a silence; the
 #: same bytes may be sent again in the first five minutes, and a look is due after
 #: 8 min 10 s.
@@ -120,10 +133,10 @@ def flow_gaps(
 ) -> list[tuple[Blow, float | None]]:
     """For each blow, seconds until other work had come through from beginning to end.
 
-    Counted from when the fault was right again (at once, for a kill; but not before the
-    end of an outage in which it fell) until a message arrived that the daemon wrote
-    down after that, about an invoice that the fault had not stranded. None: none came
-    any more.
+    Counted from when the fault was right again (at once, for a kill) until a message
+    arrived that the daemon wrote down after that, about an invoice that the fault had
+    not stranded; without the time of the outages in which it fell, or that fell on it.
+    None: none came any more.
     """
     progress = [
         (datetime.fromisoformat(one.message["time"]), one.arrived_at, _number(one))
@@ -131,25 +144,42 @@ def flow_gaps(
         if one.type in PROGRESS
     ]
     progress.sort(key=_arrived_at)
-    return [(blow, _gap(blow, _right_at(blow, blows), progress)) for blow in blows]
-
-
-def _right_at(blow: Blow, blows: Sequence[Blow]) -> datetime:
-    around = (o.right_at for o in blows if o.at <= blow.right_at <= o.right_at)
-    return max(blow.right_at, *around)
+    outages = sorted((o.at, o.right_at) for o in blows if o.kind in OUTAGES)
+    return [(blow, _gap(blow, outages, progress)) for blow in blows]
 
 
 def _arrived_at(progress: Progress) -> datetime:
     return progress[1]
 
 
-def _gap(blow: Blow, right_at: datetime, progress: Sequence[Progress]) -> float | None:
-    stranded = blow.stranded
+def _gap(
+    blow: Blow,
+    outages: Sequence[tuple[datetime, datetime]],
+    progress: Sequence[Progress],
+) -> float | None:
+    stranded, right_at = blow.stranded, blow.right_at
+    for began, ended in outages:
+        if began <= right_at <= ended:
+            right_at = ended
     first = bisect_right(progress, right_at, key=_arrived_at)
     for written_at, arrived_at, number in progress[first:]:
         if written_at > right_at and number not in stranded:
-            return (arrived_at - right_at).total_seconds()
+            away = _away(right_at, arrived_at, outages)
+            return (arrived_at - right_at - away).total_seconds()
     return None
+
+
+def _away(
+    since: datetime, until: datetime, outages: Sequence[tuple[datetime, datetime]]
+) -> timedelta:
+    """How much of this time there was an outage."""
+    away, counted = timedelta(), since
+    for began, ended in outages:
+        began, ended = max(began, counted), min(ended, until)
+        if ended > began:
+            away += ended - began
+            counted = ended
+    return away
 
 
 def _number(received: Received) -> str:

@@ -47,6 +47,24 @@ def test_a_kill_in_an_outage_is_counted_from_its_end() -> None:
     assert gaps == [(outage, 2.0), (blow, 2.0)]
 
 
+def test_a_kill_in_the_freeze_of_another_is_counted_from_itself() -> None:
+    """The others go on meanwhile."""
+    freeze = Blow(Kind.STOP, at(8), at(16))
+    blow = kill(10)
+    gaps = flow_gaps([freeze, blow], [raised(17, 17.5, "a")])
+    assert gaps == [(freeze, 1.5), (blow, 7.5)]
+
+
+def test_outages_that_follow_each_other_are_not_counted() -> None:
+    blows = [
+        Blow(Kind.XERO_GONE, at(0), at(60)),
+        Blow(Kind.SQLITE_LOCK, at(61), at(71)),
+        Blow(Kind.DISK_FULL, at(70), at(80)),
+    ]
+    gaps = flow_gaps(blows, [raised(81, 82, "a")])
+    assert [seconds for _, seconds in gaps] == [3.0, 2.0, 2.0]
+
+
 @pytest.mark.parametrize(
     ("settled_s", "late_s"),
     [
