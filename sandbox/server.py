@@ -11,6 +11,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HOST = "127.0.0.1"
 _STOP_S = 10.0
 
+#: A client may be idle so long: on a machine that stands still, five seconds are short.
+_KEEP_ALIVE_S = 75
+
 #: How often, and how far apart, a stopping server looks for calls under way.
 _LAST_LOOKS = 100
 _LOOK_S = 0.01
@@ -74,6 +77,7 @@ class Server:
                 app,
                 http=HangUpProtocol,
                 loop="uvloop",
+                timeout_keep_alive=_KEEP_ALIVE_S,
                 ws="none",
                 lifespan="off",
                 access_log=False,

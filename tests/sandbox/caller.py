@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -183,6 +184,13 @@ def messages_of(answer: httpx.Response, name: str = "Elements") -> list[str]:
         for element in elements
         for error in element.get("ValidationErrors", [])
     ]
+
+
+def wait_until_at_once(app: Caller, calls: list[Future[httpx.Response]]) -> None:
+    """Return once so many calls were under way together."""
+    while app.xero.control.ledger()["calls"]["peak_concurrent"] < len(calls):
+        for call in calls:
+            assert not call.done(), call.result()
 
 
 def _encoded(body: Any) -> bytes:

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from sandbox import SimulatedClock
-from tests.sandbox.caller import Caller
+from tests.sandbox.caller import Caller, wait_until_at_once
 
 BODY = {"Contacts": [{"Name": "Thabo Nkosi"}]}
 
@@ -113,8 +113,7 @@ def test_a_repeat_at_the_same_time_waits_for_the_first(
     app.xero.control.fault("slow_before", delay_s=30)
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(put, app, "one") for _ in range(2)]
-        while app.xero.control.ledger()["calls"]["peak_concurrent"] < 2:
-            pass
+        wait_until_at_once(app, calls)
         assert names(app) == []
         while not all(call.done() for call in calls):
             clock.advance(30)

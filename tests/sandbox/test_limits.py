@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from sandbox import Limits, Organisation, Sandbox, SimulatedClock
-from tests.sandbox.caller import Caller, connect
+from tests.sandbox.caller import Caller, connect, wait_until_at_once
 
 
 @pytest.fixture
@@ -118,8 +118,7 @@ def test_the_sixth_call_at_once_is_refused(app: Caller) -> None:
     app.xero.control.fault("slow", times=5, delay_s=30)
     with ThreadPoolExecutor(6) as pool:
         slow = [pool.submit(app.get, "Organisation") for _ in range(5)]
-        while app.xero.control.ledger()["calls"]["peak_concurrent"] < 5:
-            pass
+        wait_until_at_once(app, slow)
         refused = app.get("Organisation")
         advance_until_done(app, [future.done for future in slow])
         statuses = [future.result().status_code for future in slow]
