@@ -8,7 +8,7 @@ import structlog
 from core import mirror
 from core.calls import IDS_TOGETHER, Door, XeroAnswer
 from core.clock import Clock
-from core.contact_update_writes import read_of
+from core.contact_lookup import read_of
 from core.contacts import changes, deciding_anew
 from core.db import contact_reads, contacts, invoices, lanes
 from core.db.database import transaction

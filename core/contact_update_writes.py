@@ -7,9 +7,10 @@ from typing import Any
 import structlog
 
 from core import people
-from core.calls import IDS_TOGETHER, Admit, XeroAnswer, XeroRequest
+from core.calls import Admit, XeroAnswer
 from core.clock import Clock
 from core.contact_fields import answered, as_xero_has_it, same, shown
+from core.contact_lookup import by_id, look_up
 from core.contact_writes import lock_members, taken_name
 from core.contacts import deciding_anew, waiting
 from core.db import contact_reads, contacts, writes
@@ -64,32 +65,26 @@ class UpdateContacts(WriteKind):
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
     ) -> Prepared:
         body = {"Contacts": [_body(element) for element in elements]}
-        return Prepared("POST", "Contacts", canonical(body).encode())
+        return Prepared("POST", "Contacts", canonical(body).encode(), elements)
 
     def outcomes(
         self, elements: Sequence[Write], answer: XeroAnswer
     ) -> Mapping[int, Outcome]:
-        by_id = _by_id(answer)
+        raws = by_id(answer)
         return {
             element.id: Outcome(parse_contact(raw), errors_of(raw))
             for element in elements
-            if (raw := by_id.get(element.data["contact_id"])) is not None
+            if (raw := raws.get(element.data["contact_id"])) is not None
         }
 
     def look_up(
         self, admit: Admit, intent: Intent, elements: Sequence[Write]
     ) -> Mapping[int, Outcome]:
         """Read by their ids; an update is there when every field of it is."""
-        ids = [element.data["contact_id"] for element in elements]
-        by_id: dict[str, Mapping[str, Any]] = {}
-        for start in range(0, len(ids), IDS_TOGETHER):
-            some = ids[start : start + IDS_TOGETHER]
-            with admit() as slot:
-                by_id.update(
-                    _by_id(slot.send(read_of("look_up_contact_updates", some)))
-                )
+        ids = {element.data["contact_id"] for element in elements}
+        there = look_up(admit, "look_up_contact_updates", ids)
         found = {
-            element.id: _if_landed(element, by_id.get(element.data["contact_id"]))
+            element.id: _if_landed(element, there.get(element.data["contact_id"]))
             for element in elements
         }
         if intent.reason.startswith(HALVE):
@@ -160,22 +155,6 @@ class UpdateContacts(WriteKind):
         return distinct_name(pattern, name, member_id) if is_left else ""
 
 
-def read_of(kind: str, contact_ids: Sequence[str]) -> XeroRequest:
-    """One read of these contacts, whatever their status, with everything of them."""
-    return XeroRequest(
-        kind,
-        "GET",
-        "Contacts",
-        query={
-            "IDs": ",".join(contact_ids),
-            "includeArchived": "true",
-            # Unpaged, Xero leaves out terms and where a contact was merged to.
-            "page": "1",
-            "pageSize": "100",
-        },
-    )
-
-
 def _is_read_first(
     element: Write, told_at: Mapping[str, datetime], now: datetime
 ) -> bool:
@@ -202,10 +181,6 @@ def _body(element: Write) -> dict[str, Any]:
     if element.data.get("restores"):
         body["ContactStatus"] = ACTIVE
     return body
-
-
-def _by_id(answer: XeroAnswer) -> Mapping[str, Mapping[str, Any]]:
-    return {raw.get("ContactID"): raw for raw in answer.json.get("Contacts") or []}
 
 
 def _if_landed(element: Write, raw: Mapping[str, Any] | None) -> Outcome:

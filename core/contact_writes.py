@@ -89,7 +89,7 @@ class CreateContacts(WriteKind):
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
     ) -> Prepared:
         body = {"Contacts": [self._body(element) for element in elements]}
-        return Prepared("PUT", "Contacts", canonical(body).encode())
+        return Prepared("PUT", "Contacts", canonical(body).encode(), elements)
 
     def outcomes(
         self, elements: Sequence[Write], answer: XeroAnswer
@@ -199,7 +199,8 @@ class CreateContacts(WriteKind):
             log.info("contact.name_taken", member_id=member.id)
             return
         names = [clash["name"] for clash in names_taken]
-        self._give_up(element, reason, wanted_names=names)
+        held = [clash["name"] for clash in names_taken if clash["held_by"]]
+        self._give_up(element, reason, wanted_names=names, held_names=held)
         creating.name_taken(tenant, member, names_taken, now)
 
     def _give_up(self, element: Write, reason: str, **why: Any) -> None:

@@ -48,9 +48,8 @@ class EmailInvoices(WriteKind):
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
     ) -> Prepared:
         (element,) = elements
-        return Prepared(
-            "POST", f"Invoices/{writes.xero_ids_of(elements)[element.id]}/Email", b""
-        )
+        xero_id = writes.xero_ids_of(elements)[element.id]
+        return Prepared("POST", f"Invoices/{xero_id}/Email", b"", elements)
 
     def outcomes(
         self, elements: Sequence[Write], answer: XeroAnswer

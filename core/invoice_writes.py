@@ -14,7 +14,7 @@ from core import answers, invoice_messages, people
 from core.business_days import day_of, due_on
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.contact_update_writes import read_of
+from core.contact_lookup import look_up
 from core.db import (
     contact_links,
     invoices,
@@ -81,49 +81,38 @@ class RaiseInvoices(WriteKind):
             allotted.update(zip(ids, numbers, strict=True))
         return allotted
 
-    def sift(self, elements: Sequence[Write], now: datetime) -> Sequence[Write]:
+    def prepare(
+        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
+    ) -> Prepared:
         """Each on its payer's contact of now, whatever was decided when it was asked.
 
-        The contact may have been merged meanwhile, or have become another member's.
+        That may have been merged meanwhile, or have become another member's. Who has
+        none any more is left out.
         """
-        rows = {each.id: invoices.lock(each.invoice_id) for each in elements}
-        payers: dict[str, set[str]] = defaultdict(set)
-        for row in rows.values():
-            payers[row.tenant].add(row.payer_member_id)
-        links = {
-            tenant: contact_links.contacts_of(tenant, ids)
-            for tenant, ids in payers.items()
-        }
-        sifted = []
+        rows = {element.id: invoices.lock(element.invoice_id) for element in elements}
+        linked = _contacts_of(rows.values())
+        bodies, leaving = [], []
         for element in elements:
             invoice = rows[element.id]
-            contact_id = links[invoice.tenant].get(invoice.payer_member_id)
+            contact_id = linked.get((invoice.tenant, invoice.payer_member_id))
             if contact_id is None:
                 reason = f"member {invoice.payer_member_id} has no contact any more"
                 _refused(element, invoice, reason, now)
                 continue
-            if contact_id != invoice.contact_id:
-                invoices.change(invoice, contact_id=contact_id)
-            sifted.append(element)
-        return sifted
-
-    def prepare(
-        self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
-    ) -> Prepared:
-        bodies = []
-        for element in elements:
-            invoice = invoices.lock(element.invoice_id)
             issued_on = self._day(invoice.tenant, now)
             fixed = invoice.draft["due_on"]
             days = invoice.draft["due_days"]
             invoices.change(
                 invoice,
+                contact_id=contact_id,
                 number=allotted.get(element.id, invoice.number),
                 issued_on=issued_on,
                 due_on=date.fromisoformat(fixed) if fixed else due_on(issued_on, days),
             )
             bodies.append(self._body(invoice))
-        return Prepared("PUT", "Invoices", canonical({"Invoices": bodies}).encode())
+            leaving.append(element)
+        body = canonical({"Invoices": bodies}).encode()
+        return Prepared("PUT", "Invoices", body, leaving)
 
     def outcomes(
         self, elements: Sequence[Write], answer: XeroAnswer
@@ -312,6 +301,18 @@ def _was_sent_again(element: Write) -> bool:
     return element.intent is not None and element.intent.tries > 1
 
 
+def _contacts_of(rows: Iterable[Invoice]) -> Mapping[tuple[str, str], str]:
+    """The contact that each payer is linked to, by tenant and member."""
+    payers: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        payers[row.tenant].add(row.payer_member_id)
+    return {
+        (tenant, member_id): contact_id
+        for tenant, ids in payers.items()
+        for member_id, contact_id in contact_links.contacts_of(tenant, ids).items()
+    }
+
+
 def _is_lost(invoice: Invoice, there: XeroInvoice) -> bool:
     """Whether it is an invoice of ours that our books have forgotten."""
     is_of_ours = there.reference.startswith(f"{invoice.workflow}:")
@@ -356,9 +357,7 @@ def _merged(admit: Admit, contact_ids: Iterable[str]) -> Mapping[str, str]:
     into: dict[str, str] = {}
     unread = set(contact_ids)
     while unread:
-        with admit() as slot:
-            answer = slot.send(read_of("look_up_contacts", sorted(unread)))
-        found = map(parse_contact, answer.json.get("Contacts") or [])
+        found = map(parse_contact, look_up(admit, "look_up_contacts", unread).values())
         followed = {each.contact_id: each.merged_to for each in found if each.merged_to}
         into.update(followed)
         unread = set(followed.values()) - into.keys()

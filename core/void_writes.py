@@ -46,7 +46,7 @@ class VoidInvoices(WriteKind):
                 for element in elements
             ]
         }
-        return Prepared("POST", "Invoices", canonical(body).encode())
+        return Prepared("POST", "Invoices", canonical(body).encode(), elements)
 
     def outcomes(
         self, elements: Sequence[Write], answer: XeroAnswer

@@ -37,11 +37,16 @@ ABSENT = Outcome(errors=("absent",))
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The request of an intent, made in the transaction that claims its elements."""
+    """The request of an intent, made in the transaction that claims its elements.
+
+    Args:
+        elements: those that it is about; none: there is nothing to send.
+    """
 
     method: str
     path: str
     body: bytes
+    elements: Sequence[Write]
 
 
 class WriteKind(ABC):
@@ -79,18 +84,14 @@ class WriteKind(ABC):
         """
         return due
 
-    def sift(self, elements: Sequence[Write], now: datetime) -> Sequence[Write]:
-        """Those that may leave, in the transaction that claims them.
-
-        What may not is not due any more when this returns.
-        """
-        return elements
-
     @abstractmethod
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime
     ) -> Prepared:
-        """The exact request; may note in the books what it says."""
+        """The exact request; may note in the books what it says.
+
+        What it leaves out is not due any more when this returns.
+        """
 
     @abstractmethod
     def outcomes(

@@ -138,10 +138,12 @@ class WriteLane:
         due = self.kind.still_wanted(tenant, some, now)
         allotted = self.kind.allot(tenant, due, now)
         with transaction():
-            elements = self.kind.sift(writes.lock_due(due), now)
+            elements = writes.lock_due(due)
             if not elements:
                 return None
             prepared = self.kind.prepare(elements, allotted, now)
+            if not prepared.elements:
+                return None
             intent = intents.add(
                 tenant=tenant,
                 kind=self.kind.name,
@@ -153,12 +155,12 @@ class WriteLane:
                 created_at=now,
                 held_at=now,
             )
-            writes.claim(elements, intent)
+            writes.claim(prepared.elements, intent)
         log.info(
             "intent.opened",
             intent=intent.id,
             kind=self.kind.name,
-            elements=len(elements),
+            elements=len(prepared.elements),
             idempotency_key=intent.idempotency_key,
         )
         return intent
