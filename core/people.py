@@ -124,15 +124,25 @@ def hear_all(tenant: str, by: Said, policy: TenantSettings, now: datetime) -> No
 def newest(tenant: str, member: Member) -> Member:
     """The member as the newest messages say; one that comes late knows less."""
     profile = lock(tenant, member.id)
-    if profile is None:
-        return member
+    return member if profile is None else newer(profile, member) or member
+
+
+def newer(profile: MemberProfile, known: Member | None) -> Member | None:
+    """The member as the newest messages say, beside what is known already.
+
+    Returns:
+        None: nothing was known, and what was said is not enough for a member.
+    """
+    before = (
+        {"id": profile.member_id} if known is None else known.model_dump(mode="json")
+    )
     held = profiles.fields_of(profile)
-    known = {name: held[name].said for name in SHARED if name in held}
-    given = {name: value for name, value in known.items() if not is_empty(value)}
+    told = {name: held[name].said for name in SHARED if name in held}
+    given = {name: value for name, value in told.items() if not is_empty(value)}
     try:
-        return Member.model_validate({**member.model_dump(mode="json"), **given})
+        return Member.model_validate({**before, **given})
     except ValidationError:
-        return member  # what another contact said in Xero need not fit a message
+        return known  # what finance has typed in Xero need not fit a message
 
 
 # -- comparing -------------------------------------------------------------------------

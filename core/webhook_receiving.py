@@ -4,7 +4,7 @@ An event is a doorbell: it says that something changed, not what.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -62,34 +62,26 @@ class WebhookReceiver:
         ids = {event.resource_id for event in events}
         known = invoices.by_xero_id(tenant, ids)
         foreign = invoices.foreign(tenant, ids) - known.keys()
-        known |= self._after_their_outcome(known)
+        emailed = _lock_emailed(tenant, known)
         for event in events:
             if event.resource_id in foreign:
                 self._count("other")
                 continue
             invoice = known.get(event.resource_id)
-            due_at = self._when_to_read(event, invoice, now)
+            is_emailed = event.resource_id in emailed
+            due_at = self._when_to_read(event, invoice, now, is_emailed=is_emailed)
             if due_at is not None:
                 reads.ask(
                     tenant, event.resource_id, due_at, now, event_at=event.event_at
                 )
 
-    @staticmethod
-    def _after_their_outcome(known: Mapping[str, Invoice]) -> dict[str, Invoice]:
-        """Those whose e-mail is on its way, so that its outcome is not recorded now.
-
-        Whichever of the two is second must see the first: an outcome that misses its
-        echo goes on expecting it, and takes a payment for it.
-        """
-        rows = sorted(known.items(), key=lambda item: item[1].id)
-        return {
-            xero_id: invoices.lock(row.id)
-            for xero_id, row in rows
-            if writes.is_claimed(row.tenant, LaneName.EMAILS, str(row.id))
-        }
-
     def _when_to_read(
-        self, event: WebhookEvent, invoice: Invoice | None, now: datetime
+        self,
+        event: WebhookEvent,
+        invoice: Invoice | None,
+        now: datetime,
+        *,
+        is_emailed: bool,
     ) -> datetime | None:
         """None: an echo of our own write, which costs no read."""
         if invoice is None:
@@ -98,7 +90,7 @@ class WebhookReceiver:
         if _not_after(event.event_at, invoice.xero_updated_at):
             self._count("echo")
             return None
-        if writes.is_claimed(invoice.tenant, LaneName.EMAILS, str(invoice.id)):
+        if is_emailed:
             # Its e-mail is on its way, so this is most likely its echo; the e-mail's
             # outcome says so in a moment, and puts the read off then.
             self._count("deferred")
@@ -127,6 +119,26 @@ class WebhookReceiver:
 
     def _count(self, outcome: str) -> None:
         self.metrics.webhook_events.labels(outcome).inc()
+
+
+def _lock_emailed(tenant: str, known: dict[str, Invoice]) -> set[str]:
+    """Whose e-mail is on its way, so that its outcome is not recorded now.
+
+    Whichever of the two is second must see the first: an outcome that misses its echo
+    goes on expecting it, and takes a payment for it. Rows in ``known`` are made anew.
+
+    Returns:
+        Xero's ids of those whose e-mail still is when its row is ours.
+    """
+    claimed = writes.claimed_keys(tenant, LaneName.EMAILS) if known else set()
+    emailed = set()
+    for xero_id, row in sorted(known.items(), key=lambda item: item[1].id):
+        key = str(row.id)
+        if key in claimed:
+            known[xero_id] = invoices.lock(row.id)
+            if writes.is_claimed(tenant, LaneName.EMAILS, key):
+                emailed.add(xero_id)
+    return emailed
 
 
 def _contacts_within(tenant: str) -> timedelta:

@@ -23,7 +23,7 @@ from core.contacts.importing import (
     import_links,
 )
 from core.db import profiles
-from core.db.database import atomically, transaction
+from core.db.database import transaction
 from core.errors import SettingsInvalid
 from core.matching.duplicates import Finding, Merge
 from core.members import why_no_member_id
@@ -73,27 +73,21 @@ class Desk:
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant:
             member = _member_id(member_id)
-            count = atomically(desk.link)(
-                tenant, member, contact_id, person, now, self.settings
-            )
+            count = desk.link(tenant, member, contact_id, person, now, self.settings)
         log.warning("contact.linked", member_id=member_id, contact_id=contact_id)
         return count
 
     def unlink(self, member_id: str, because: str) -> int:
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant:
-            count = atomically(desk.unlink)(
-                tenant, member_id, person, now, self.settings
-            )
+            count = desk.unlink(tenant, member_id, person, now, self.settings)
         log.warning("contact.unlinked", member_id=member_id)
         return count
 
     def create(self, member_id: str, because: str) -> int:
         person, now = _person(because), SystemClock().now()
         with self._books() as tenant:
-            count = atomically(desk.create)(
-                tenant, member_id, person, now, self.settings
-            )
+            count = desk.create(tenant, member_id, person, now, self.settings)
         log.warning("contact.to_be_created", member_id=member_id)
         return count
 

@@ -13,6 +13,7 @@ from core.contacts.evidence import candidates_of, evidence, reason_of
 from core.contacts.resolution import Known, Undecided
 from core.db import contact_decisions, contact_links, contacts, invoices, writes
 from core.db.contact_decisions import Decision
+from core.db.database import atomically
 from core.db.invoices import InvoiceState
 from core.db.writes import WriteState
 from core.errors import SettledError
@@ -38,6 +39,7 @@ class Person:
     because: str
 
 
+@atomically
 def link(
     tenant: str,
     member_id: str,
@@ -83,6 +85,7 @@ def link(
     return waiting.go_on(tenant, member_id, Known(contact_id), now, person.name)
 
 
+@atomically
 def unlink(
     tenant: str, member_id: str, person: Person, now: datetime, settings: Settings
 ) -> int:
@@ -124,6 +127,7 @@ def unlink(
     return sum(invoice.contact_id == row.contact_id for invoice in raised)
 
 
+@atomically
 def create(
     tenant: str, member_id: str, person: Person, now: datetime, settings: Settings
 ) -> int:

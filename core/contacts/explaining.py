@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core import people
 from core.contacts import deciding
 from core.contacts.evidence import candidates_of, evidence, reason_of
+from core.contacts.members_known import member_known
 from core.db import contact_decisions, contact_links, contacts, invoices
 from core.db.contact_decisions import Decision
 from core.db.invoices import InvoiceState
@@ -110,16 +110,15 @@ def explain(tenant: str, who: str, settings: Settings) -> Explanation:
 def _explain_member(tenant: str, member_id: str, settings: Settings) -> Explanation:
     linked_to = contact_links.contact_of(tenant, member_id)
     decisions = contact_decisions.of_member(tenant, member_id)
-    told = invoices.newest_payer(tenant, member_id)
-    if linked_to is None and not decisions and told is None:
+    member = member_known(tenant, member_id)
+    if linked_to is None and not decisions and member is None:
         raise Unheard(f"{member_id}: no member and no contact is known by this id")
     contact = contacts.get(tenant, linked_to) if linked_to else None
     waiting = invoices.of_payer(tenant, member_id, *_WAITING)
-    if told is None:
+    if member is None:
         return Explanation(
             member_id, None, contact, bool(linked_to), decisions, None, (), (), waiting
         )
-    member = people.newest(tenant, Member.model_validate(told))
     found = deciding.decide(tenant, member, settings.tenants[tenant])
     also, namesakes = _also(tenant, member, found, settings)
     return Explanation(

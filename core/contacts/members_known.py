@@ -1,10 +1,6 @@
 """Members of whom the platform has said something, each as the newest messages say."""
 
-from typing import Any
-
-from pydantic import ValidationError
-
-from core.contact_fields import SHARED, is_empty
+from core import people
 from core.db import invoices, profiles
 from core.members import Member
 
@@ -16,19 +12,16 @@ def members_known(tenant: str) -> dict[str, Member]:
         for member_id, payer in invoices.payers(tenant).items()
     }
     for profile in profiles.everything(tenant):
-        held = profiles.fields_of(profile)
-        said = {name: held[name].said for name in SHARED if name in held}
         member_id = str(profile.member_id)
-        member = _newer(member_id, known.get(member_id), said)
+        member = people.newer(profile, known.get(member_id))
         if member is not None:
             known[member_id] = member
     return dict(sorted(known.items()))
 
 
-def _newer(member_id: str, known: Member | None, said: dict[str, Any]) -> Member | None:
-    before = {"id": member_id} if known is None else known.model_dump(mode="json")
-    given = {name: value for name, value in said.items() if not is_empty(value)}
-    try:
-        return Member.model_validate({**before, **given})
-    except ValidationError:
-        return known  # what finance has typed in Xero need not fit a message
+def member_known(tenant: str, member_id: str) -> Member | None:
+    """One of them; None: nobody has said enough to know who it is."""
+    told = invoices.newest_payer(tenant, member_id)
+    known = None if told is None else Member.model_validate(told)
+    profile = profiles.get(tenant, member_id)
+    return known if profile is None else people.newer(profile, known)

@@ -23,6 +23,7 @@ from core.db.models import (
 )
 from core.db.outbox import entry_id
 from core.db.positions import GROUP
+from core.db.statement import in_parts
 from core.db.writes import WriteState
 from core.facts import TOLD, Fact
 
@@ -33,9 +34,6 @@ ACCEPTED = "message.accepted"
 
 #: As the index spells it: of a parameter it would not be known to imply its condition.
 HAS_WAITING = SQL("waiting <> '[]'")
-
-#: Ids in one statement.
-ASKED_TOGETHER = 500
 
 #: Entries of one millisecond that are looked through for the first unacknowledged one;
 #: the relay adds 500 at once.
@@ -60,11 +58,10 @@ def oldest_waiting() -> datetime | None:
     answer = Outbox.select().where(
         (Outbox.answers == Inbox.id) & (Outbox.type != ACCEPTED)
     )
-    for start in range(0, len(ids), ASKED_TOGETHER):  # they were given in order
-        some = ids[start : start + ASKED_TOGETHER]
+    for some in in_parts(ids):  # they were given in order
         oldest = (
             Inbox.select(Inbox.received_at)
-            .where(Inbox.id.in_(some) & ~fn.EXISTS(answer))
+            .where(Inbox.id.in_(list(some)) & ~fn.EXISTS(answer))
             .order_by(Inbox.received_at)
             .first()
         )

@@ -28,17 +28,32 @@ def locked(tenant: str, member_id: str) -> MemberProfile:
     return row
 
 
-@statement
-def _lock(tenant: Slot, member_id: Slot) -> Any:
-    query = MemberProfile.select().where(
+def _of(tenant: Slot, member_id: Slot) -> Any:
+    return MemberProfile.select().where(
         (MemberProfile.tenant == tenant) & (MemberProfile.member_id == member_id)
     )
+
+
+@statement
+def _get(tenant: Slot, member_id: Slot) -> Any:
+    return _of(tenant, member_id)
+
+
+@statement
+def _lock(tenant: Slot, member_id: Slot) -> Any:
+    query = _of(tenant, member_id)
     return query.for_update() if proxy.obj.for_update else query
 
 
 def lock(tenant: str, member_id: str) -> MemberProfile | None:
     """As ``locked``; None for a member of whom nothing was ever said."""
     row: MemberProfile | None = _lock.first(tenant=tenant, member_id=member_id)
+    return row
+
+
+def get(tenant: str, member_id: str) -> MemberProfile | None:
+    """As it stands, for whoever only looks."""
+    row: MemberProfile | None = _get.first(tenant=tenant, member_id=member_id)
     return row
 
 

@@ -209,6 +209,12 @@ def test_a_newcomer_is_explained_before_there_is_a_contact() -> None:
     assert explained()["now"] == "create: no contact fits"
 
 
+def test_a_member_of_whom_only_an_update_has_told_is_explained() -> None:
+    heard(ZOE)
+    put(contact("c-1"))
+    assert explained()["now"].startswith("link c-1 by email_and_name")
+
+
 def test_who_is_known_to_nobody_is_said_so() -> None:
     ended = settled("contacts", "explain", "nobody")
     assert ended.code == SOMETHING_WRONG
