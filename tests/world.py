@@ -334,6 +334,12 @@ class World:
     def publish(self, *messages: Mapping[str, Any]) -> None:
         self.platform.publish(messages)
 
+    def accepts(self, message: Mapping[str, Any]) -> None:
+        """It is published and accepted, and all that can be done for now is done."""
+        self.publish(message)
+        self.hear_answer(message, "message.accepted")
+        self.quiet()
+
     def publish_raw(self, raw: bytes | str, field: str = "event") -> None:
         """An entry as no platform should write it."""
         self.redis.xadd(STREAM_IN, {field: raw})

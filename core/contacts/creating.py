@@ -129,9 +129,18 @@ def name_taken(
 
 
 def _is_free(tenant: str, refused: Write) -> bool:
-    """Whether a name that was refused as taken is nobody's any more."""
+    """Whether a name that was refused as taken is nobody's any more.
+
+    Who has it is perhaps not in the mirror yet: a name is free only once its holder was
+    seen, and has given way. Else each change of any contact would have Xero refuse it.
+    """
+    seen = set(refused.data.get("held_names", ()))
     wanted = refused.data.get("wanted_names", ())
-    return any(not _in_use(tenant, name) for name in wanted)
+    held = {name for name in wanted if _in_use(tenant, name)}
+    if not held <= seen:
+        seen |= held
+        writes.keep(refused, {**refused.data, "held_names": sorted(seen)})
+    return not seen <= held
 
 
 def _in_use(tenant: str, name: str) -> Sequence[MirrorContact]:

@@ -74,9 +74,7 @@ def test_a_subject_whose_invoice_is_on_its_way(world: World) -> None:
     number, theirs = made(world)
     owner = theirs["data"]["member"]["id"]
     asked = renewal_due(raise_on="2027-05-01")
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     column, reason = only_fault(look(world, line(number, asked, member_id=owner)))
     assert (column, reason) == (
         "subject",

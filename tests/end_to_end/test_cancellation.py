@@ -219,9 +219,7 @@ def test_no_contact_is_made_for_what_is_not_wanted_any_more(world: World) -> Non
         "429_minute", method="PUT", path="/Contacts", times=50, retry_after_s=30
     )
     asked = renewal_due(who)
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     cancel(world, asked)
     world.xero.control.clear_faults()
     world.advance(NOTICED)

@@ -105,9 +105,7 @@ def test_an_invoice_that_waits_for_its_day_keeps_the_link(world: World) -> None:
     who = member()
     add(world, contact(who))
     asked = renewal_due(who, raise_on="2027-01-15")
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     with pytest.raises(NotDecided, match="on their way to Xero"):
         unlink(world, who)
 

@@ -136,9 +136,7 @@ def test_a_refused_invoice_whose_contact_was_archived_since_waits_for_it(
 def waiting_for_its_day(world: World, who: Data) -> Data:
     asked = renewed(world, who)
     asked["data"]["raise_on"] = str(world.clock.now().date() + timedelta(days=10))
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     return asked
 
 
@@ -175,10 +173,11 @@ def test_an_invoice_whose_payer_has_no_contact_any_more_never_leaves(
 # -- merged ----------------------------------------------------------------------------
 
 
-def test_a_merge_while_the_outcome_is_unknown_moves_the_invoice(world: World) -> None:
+def merged_meanwhile(world: World, fault: str) -> tuple[Data, str, Data]:
+    """A member, the contact that is kept, and a renewal whose outcome is unknown."""
     who, lost = known(world)
     (kept,) = add(world, {"Name": f"Kept {who['id']}", "EmailAddress": "k@example.org"})
-    world.xero.control.fault("500_before", method="PUT", path="/Invoices")
+    world.xero.control.fault(fault, method="PUT", path="/Invoices")
     asked = renewed(world, who)
     world.publish(asked)
     world.wait(lambda: world.has_unknown("invoices"), "an unknown outcome")
@@ -186,6 +185,11 @@ def test_a_merge_while_the_outcome_is_unknown_moves_the_invoice(world: World) ->
     world.xero.control.merge_contacts(lost, kept)
     world.advance(NOTICED)
     world.quiet()
+    return who, kept, asked
+
+
+def test_a_merge_while_the_outcome_is_unknown_moves_the_invoice(world: World) -> None:
+    who, kept, asked = merged_meanwhile(world, "500_before")
     assert contact_links.contact_of("main", who["id"]) == kept
     world.advance(KEY_IS_OVER)
     assert contact_of(world, asked) == kept
@@ -209,16 +213,7 @@ def test_a_merge_while_xero_refuses_the_lost_contact_is_enough(world: World) -> 
 
 
 def test_a_merge_after_a_lost_answer_makes_no_second_invoice(world: World) -> None:
-    who, lost = known(world)
-    (kept,) = add(world, {"Name": f"Kept {who['id']}", "EmailAddress": "k@example.org"})
-    world.xero.control.fault("500_after", method="PUT", path="/Invoices")
-    asked = renewed(world, who)
-    world.publish(asked)
-    world.wait(lambda: world.has_unknown("invoices"), "an unknown outcome")
-    world.jump(1)
-    world.xero.control.merge_contacts(lost, kept)
-    world.advance(NOTICED)
-    world.quiet()
+    _, kept, asked = merged_meanwhile(world, "500_after")
     world.advance(KEY_IS_OVER)
     assert contact_of(world, asked) == kept
     reference = f"membership:{asked['subject']}"

@@ -97,22 +97,25 @@ def test_a_contact_whose_name_was_taken_is_restored_with_the_members_id(
     assert contact(world, contact_id)["Name"] == f"{who['name']} ({who['id']})"
 
 
-def test_who_is_unlinked_before_the_contact_is_restored_waits_for_a_person(
-    make_world: MakeWorld,
-) -> None:
-    world = declaring(make_world, archived_contact="restore")
+def waiting_to_be_restored(world: World) -> tuple[Data, str, Data]:
+    """A member, the archived contact, and a renewal while Xero is at its limit."""
     who, contact_id = known(world)
     world.xero.control.archive_contact(contact_id)
     world.advance(NOTICED)
     world.quiet()
-    # Xero is at its limit, so the contact stays archived for the moment.
     world.xero.control.fault(
         "429_minute", method="POST", path="/Contacts", times=50, retry_after_s=30
     )
     asked = renewed(world, who)
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
+    return who, contact_id, asked
+
+
+def test_who_is_unlinked_before_the_contact_is_restored_waits_for_a_person(
+    make_world: MakeWorld,
+) -> None:
+    world = declaring(make_world, archived_contact="restore")
+    who, contact_id, asked = waiting_to_be_restored(world)
     unlink(world, who)
     world.hear_answer(asked, "message.held")
     assert world.problems() == ["contact_undecided"]
@@ -133,17 +136,7 @@ def test_nobody_is_restored_for_what_is_not_wanted_any_more(
     make_world: MakeWorld,
 ) -> None:
     world = declaring(make_world, archived_contact="restore")
-    who, contact_id = known(world)
-    world.xero.control.archive_contact(contact_id)
-    world.advance(NOTICED)
-    world.quiet()
-    world.xero.control.fault(
-        "429_minute", method="POST", path="/Contacts", times=50, retry_after_s=30
-    )
-    asked = renewed(world, who)
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    who, contact_id, asked = waiting_to_be_restored(world)
     undo = cancelled(asked)
     world.publish(undo)
     world.hear_answer(undo, "message.done")
@@ -195,9 +188,7 @@ def test_an_invoice_that_was_waiting_for_its_day_is_taken_back_and_goes_on(
     who, contact_id = known(world)
     asked = renewed(world, who)
     asked["data"]["raise_on"] = "2026-11-23"
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     world.xero.control.archive_contact(contact_id)
     world.advance(NOTICED)
     world.hear_answer(asked, "message.held")
@@ -223,9 +214,7 @@ def test_an_invoice_of_a_merged_contact_is_raised_on_the_survivor(
     who, lost = known(world)
     asked = renewed(world, who)
     asked["data"]["raise_on"] = "2026-11-23"
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     (kept,) = world.xero.control.seed_contacts([{"Name": "The survivor"}])
     world.jump(1)
     world.xero.control.merge_contacts(lost, kept)
@@ -274,9 +263,7 @@ def test_an_update_that_has_waited_is_weighed_again(
     world.xero.control.fault("429_day", method="POST", path="/Contacts", **for_hours)
     moved = {**who, "email": "platform@example.co.za"}
     asked = member_updated(moved, time=world.clock.now().isoformat())
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     world.jump(600)
     world.xero.control.webhook_faults(drop=lost_webhooks)
     world.xero.control.edit_contact(contact_id, EmailAddress="finance@example.co.za")
@@ -302,9 +289,7 @@ def test_an_update_that_has_waited_leaves_after_one_more_read(
     world.xero.control.fault("429_day", method="POST", path="/Contacts", **for_hours)
     moved = {**who, "email": "platform@example.co.za"}
     asked = member_updated(moved, time=world.clock.now().isoformat())
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     reads = world.calls("GET /Contacts")
     world.jump(601)
     world.hear_answer(asked, "message.done")

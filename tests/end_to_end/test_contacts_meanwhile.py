@@ -160,9 +160,7 @@ def waiting_for_xero(world: World, who: Data) -> Data:
     for_hours = {"times": 1, "retry_after_s": 4 * 3600}
     world.xero.control.fault("429_day", method="PUT", path="/Contacts", **for_hours)
     asked = renewal_due(who)
-    world.publish(asked)
-    world.hear_answer(asked, "message.accepted")
-    world.quiet()
+    world.accepts(asked)
     world.jump(600)
     return asked
 

@@ -53,3 +53,29 @@ def test_in_quarantine_the_holder_of_the_name_may_turn_out_to_be_the_member(
     assert strict.invoice(number)["Contact"]["ContactID"] == holder
     strict.quiet()
     assert strict.problems() == []
+
+
+def test_a_holder_whom_we_do_not_know_is_asked_for_only_once(strict: World) -> None:
+    """Whatever else changes in Xero; until we know the holder, and it gives way."""
+    who = member()
+    (other,) = add(strict, {"Name": f"Not {who['name']}"})
+    strict.xero.control.webhook_faults(drop=9)
+    (holder,) = strict.xero.control.seed_contacts([{"Name": who["name"]}])
+    strict.xero.control.webhook_faults()
+    asked = renewal_due(who)
+    strict.publish(asked)
+    strict.hear_answer(asked, "message.held")
+    strict.xero.control.edit_contact(other, Name=f"Never {who['name']}")
+    strict.advance(NOTICED)
+    strict.quiet()
+    assert names_sent(strict, who) == [who["name"]]
+    strict.xero.control.edit_contact(holder, EmailAddress="elder@example.org")
+    strict.advance(NOTICED)
+    strict.quiet()
+    assert names_sent(strict, who) == [who["name"]]
+    strict.xero.control.edit_contact(holder, Name=f"{who['name']} the elder")
+    strict.advance(NOTICED)
+    strict.hear_answer(asked, "invoice.emailed")
+    strict.quiet()
+    assert name_of(strict, who) == who["name"]
+    assert strict.problems() == []
