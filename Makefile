@@ -15,7 +15,7 @@ SIDE_BY_SIDE ?= --numprocesses=2 --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-sqlite test-postgres test-tools faults lint fmt types \
-	imports lock figures clean
+	imports lock bench figures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,9 @@ lock: ## requirements.lock anew, from both pyproject.toml
 		--output-file requirements.lock requirements.in
 	{ echo "# Made by 'make lock'; the hashes are those of every platform's files."; \
 		cat dist/lock/requirements.lock; } > requirements.lock
+
+bench: setup ## the timed figures of all topics, in one table
+	$(BIN)/python -m tests.figures bench
 
 figures: setup ## what the project promises, measured: FIGURES="NAME --full"
 	$(BIN)/python -m tests.figures $(FIGURES)

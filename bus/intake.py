@@ -17,8 +17,9 @@ import redis
 import structlog
 
 from bus.connection import BLOCK_MS
-from core.accepting import Door, Entry
+from core.accepting import Door
 from core.clock import Clock
+from core.message_reading import Entry
 from core.waking import Waker
 
 log = structlog.get_logger()

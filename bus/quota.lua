@@ -20,8 +20,10 @@
 --                             day_read_at    when that header came
 --                             day_read_by    when its call was admitted
 --                             day_asked_at   the last call made only to have a new header
+--                             day_ends_at    Xero's day is seen to end about then
 -- 5  …:app:flight, 6 …:app:done   as above, of all tenants
--- 7  …:app:state        hash  minute, phantoms (how many there have ever been)
+-- 7  …:app:state        hash  minute, phantoms (how many there have ever been),
+--                             block_until
 --
 -- ARGV
 -- 1  operation, 2 now in microseconds or "" for this server's clock, 3 window, 4 lease,
@@ -37,6 +39,8 @@ local DAY = 24 * HOUR
 local POLL = 50
 -- unpack() fails on some thousands of values.
 local PHANTOMS_AT_ONCE = 1000
+-- A header that says so many more than we think: a new day, not calls that never arrived.
+local NEW_DAY = 0.1
 
 -- Operations that end calls.
 local ENDING = { complete = true, bury = true }
@@ -119,17 +123,23 @@ local function until_day(limit, reserve)
       break
     end
   end
-  -- Xero's day begins at a moment that we don't know, and only a call brings its header:
-  -- one an hour may use the reserve to look, while anything is left.
+  -- Only a call brings the header of a new day. One may use the reserve to look when the
+  -- day should have ended; and one an hour, while anything is left, because Xero does not
+  -- promise when it ends.
   local read_at = field("day_read_at")
-  if read_at and left > 0 then
-    local ask_at = math.max(read_at, field("day_asked_at") or 0) + HOUR
-    wait = math.max(0, math.min(wait, ask_at - now))
-    if wait == 0 then
-      return 0, true
-    end
+  if not read_at then
+    return wait
   end
-  return wait
+  local looked_at = math.max(read_at, field("day_asked_at") or 0)
+  local ends_at = field("day_ends_at") or 0
+  if looked_at < ends_at then
+    wait = math.min(wait, ends_at - now)
+  end
+  if left > 0 then
+    wait = math.min(wait, looked_at + HOUR - now)
+  end
+  wait = math.max(0, wait)
+  return wait, wait == 0
 end
 
 local function add_phantoms(done, count)
@@ -175,6 +185,7 @@ function operations.admit(token, minute, minute_cap, day, day_reserve, concurren
   end
   local under_way = redis.call("ZCARD", FLIGHT)
   refuse((field("block_until") or 0) - now, "block")
+  refuse((tonumber(redis.call("HGET", APP_STATE, "block_until") or nil) or 0) - now, "block")
   refuse(field("quiet_until") - now, "unproven")
   if under_way > 0 and not field("proven") then
     refuse(POLL, "unproven")
@@ -243,9 +254,13 @@ function operations.complete(token, minute, day, app_minute)
   local admitted_at = lease_end and tonumber(lease_end) - LEASE
   if day ~= "" and admitted_at and admitted_at >= (field("day_read_by") or 0) then
     local left = tonumber(day) - redis.call("ZCARD", FLIGHT)
+    local before = field("day_left")
+    limit = field("day")
+    if before and limit and left > before + NEW_DAY * limit then
+      redis.call("HSET", STATE, "day_ends_at", now + DAY)
+    end
     redis.call("HSET", STATE, "day_left", left, "day_read_at", now,
                "day_read_by", admitted_at)
-    limit = field("day")
     if limit then
       local _, sum = last_day()
       if tonumber(day) < limit - sum then
@@ -304,18 +319,27 @@ end
 
 -- until, reason; the longer of two blocks holds
 function operations.block(until_, reason)
+  if reason == "appminute" then
+    local before = tonumber(redis.call("HGET", APP_STATE, "block_until") or nil) or 0
+    redis.call("HSET", APP_STATE, "block_until", math.max(before, tonumber(until_)))
+    return { "blocked" }
+  end
   if tonumber(until_) > (field("block_until") or 0) then
     redis.call("HSET", STATE, "block_until", until_, "block_reason", reason)
+  end
+  if reason == "day" then
+    redis.call("HSET", STATE, "day_ends_at", until_)
   end
   return { "blocked" }
 end
 
--- minute, day and app minute; answers what is left of each, "" where it isn't known
+-- minute, day and app minute; answers what is left of each and when the day ends, "" where
+-- it isn't known
 function operations.remaining(minute, day, app_minute)
   settle(FLIGHT, DONE)
   settle(APP_FLIGHT, APP_DONE)
   local known = field("opened_at")
-  local answer = { "remaining", "", "", "" }
+  local answer = { "remaining", "", "", "", known and field("day_ends_at") or "" }
   if known and minute ~= "" then
     answer[2] = math.max(0, tonumber(minute) - held(FLIGHT, DONE))
   end

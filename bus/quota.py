@@ -23,6 +23,7 @@ from core.quota import (
     CALL_LEASE_S,
     WINDOW_S,
     Admitted,
+    Left,
     Purpose,
     QuotaPolicy,
     Remaining,
@@ -112,16 +113,17 @@ class RedisQuotaCounter:
     def bury(self, tenant: str, alive: Collection[str]) -> bool:
         return self._tell(tenant, "bury", sorted(alive))
 
-    def remaining(self, tenant: str, policy: QuotaPolicy) -> Remaining:
+    def remaining(self, tenant: str, policy: QuotaPolicy) -> Left:
         limits = policy.limits
         asked = [limits.minute, limits.day, limits.app_minute]
         try:
             answer = self._run(tenant, "remaining", [_text(limit) for limit in asked])
         except redis.RedisError as error:
             _warn("quota.redis_away", tenant, error)
-            return Remaining()
-        minute, day, app_minute = (int(left) if left else None for left in answer[1:])
-        return Remaining(minute=minute, day=day, app_minute=app_minute)
+            return Left()
+        minute, day, app_minute, ends_ms = (_number(part) for part in answer[1:])
+        ends_at = None if ends_ms is None else _EPOCH + timedelta(milliseconds=ends_ms)
+        return Left(minute, day, app_minute, ends_at)
 
     def _quiet_time(self, tenant: str) -> timedelta:
         """How long calls from before the counter began can still count."""
@@ -168,7 +170,7 @@ def _shares(policy: QuotaPolicy, purpose: Purpose) -> list[str]:
         _text(limits.minute),
         _text(_cap(limits.minute, reserve.minute)),
         _text(limits.day),
-        _text(limits.day and int(limits.day * reserve.day_share)),
+        _text(policy.kept_of_day(purpose)),
         _text(_cap(limits.concurrent, reserve.concurrent)),
         _text(limits.app_minute),
         _text(_cap(limits.app_minute, reserve.minute)),
@@ -182,6 +184,10 @@ def _cap(limit: int | None, reserve: int) -> int | None:
 
 def _text(number: int | None) -> str:
     return "" if number is None else str(number)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text else None
 
 
 def _ms(duration: timedelta) -> str:

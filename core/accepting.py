@@ -2,8 +2,6 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
@@ -11,41 +9,18 @@ from core import answers
 from core.clock import Clock
 from core.db import inbox, outbox, problems
 from core.db.database import BOOKS_AWAY, transaction
-from core.db.models import Inbox
+from core.db.models import Inbox, Season
 from core.errors import Refused
-from core.messages import (
-    Envelope,
-    canonical,
-    hash_of,
-    is_keepable,
-    read_envelope,
-    read_json,
-    require_keepable,
-    validated,
-)
+from core.message_reading import Entry, MessageReader
+from core.messages import Envelope, canonical, hash_of, is_keepable
 from core.metrics import Metrics
 from core.registry import Registry
 from core.settings import Settings
 
 log = structlog.get_logger()
 
-#: An entry beyond this is rejected without its id, because nobody looks for it.
-PARSED_AT_MOST = 16 * 1024 * 1024
-
-#: Clocks differ, and somebody may mistake the zone. What a message of a later time says
-#: of a member would until then overrule whatever is said after it.
-AHEAD_AT_MOST = timedelta(days=1)
-
 #: How much of an unreadable entry is kept for the person who looks into it.
 KEPT_OF_MALFORMED = 16_384
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One stream entry; ``raw`` is None where the field ``event`` is missing."""
-
-    entry_id: str
-    raw: bytes | None
 
 
 class Door:
@@ -55,7 +30,7 @@ class Door:
         self, settings: Settings, registry: Registry, clock: Clock, metrics: Metrics
     ) -> None:
         self.settings = settings
-        self.registry = registry
+        self.reader = MessageReader(settings, registry, clock)
         self.clock = clock
         self.metrics = metrics
 
@@ -86,7 +61,7 @@ class Door:
         refusal = Refused("it could not be taken; a person has been told", "event")
         parsed: dict[str, object] = {}
         with contextlib.suppress(Refused):
-            parsed = self._parse(entry)
+            parsed = self.reader.parse(entry)
         source, message_id = self._key(entry, parsed)
         kept = repr((entry.raw or b"")[:KEPT_OF_MALFORMED])
         with transaction():
@@ -104,66 +79,31 @@ class Door:
     def _take(self, entry: Entry) -> int | None:
         parsed: dict[str, object] = {}
         try:
-            parsed = self._parse(entry)
-            self._check_size(entry)
-            require_keepable(parsed)
-            envelope = read_envelope(parsed)
-            tenant = self._tenant(envelope)
-            self._check(envelope)
-            self._check_time(envelope)
+            parsed = self.reader.parse(entry)
+            envelope, tenant = self.reader.read(entry, parsed)
         except Refused as refusal:
             self._reject(entry, parsed, refusal)
             return None
-        return self._add(envelope, tenant)
+        row = self.take(envelope, tenant)
+        return None if row is None else int(row.id)
 
-    def _parse(self, entry: Entry) -> dict[str, object]:
-        """Even of one that is too long the id, so that the answer can name it."""
-        if entry.raw is None:
-            raise Refused("the entry has no field `event`", "event")
-        if len(entry.raw) > PARSED_AT_MOST:
-            raise Refused(f"{len(entry.raw)} bytes are not even parsed", "event")
-        return read_json(entry.raw)
+    def take(
+        self, envelope: Envelope, tenant: str, season: Season | None = None
+    ) -> Inbox | None:
+        """Accept a message that was read, in the caller's transaction.
 
-    def _check_size(self, entry: Entry) -> None:
-        size, most = len(entry.raw or b""), self.settings.bus.message_max_bytes
-        if size > most:
-            raise Refused(f"{size} bytes; at most {most} are taken", "event")
-
-    def _tenant(self, envelope: Envelope) -> str:
-        tenant = envelope.tenant or self.settings.sole_tenant
-        if tenant is None:
-            raise Refused("needed, because there are several", "tenant")
-        if tenant not in self.settings.tenants:
-            raise Refused(f"no tenant {tenant}", "tenant")
-        return tenant
-
-    def _check(self, envelope: Envelope) -> None:
-        """Its type has an owner, and its data is what the owner's model asks for."""
-        model = self.registry.model_for(envelope.type)
-        if model is None:
-            raise Refused(f"no workflow handles {envelope.type}", "type")
-        validated(model, envelope.data)
-
-    def _check_time(self, envelope: Envelope) -> None:
-        """It has happened. A repeat is answered as before, whatever its time."""
-        now = self.clock.now()
-        if envelope.time <= now + AHEAD_AT_MOST:
-            return
-        first = inbox.find(envelope.source, envelope.id)
-        if first is None or first.content_hash != envelope.content_hash:
-            reason = f"is more than a day ahead: it is {now:%Y-%m-%dT%H:%M:%SZ} here"
-            raise Refused(reason, "time")
-
-    def _add(self, envelope: Envelope, tenant: str) -> int | None:
+        Returns:
+            Its row; None: its id was here before, and the first answer is said again.
+        """
         now = self.clock.now()
         body = canonical(envelope.model_dump(mode="json"))
-        row = inbox.add_accepted(envelope, tenant, body, now)
+        row = inbox.add_accepted(envelope, tenant, body, now, season)
         if row is None:
             self._repeat(envelope)
             return None
         outbox.say([answers.accepted(row)], tenant=tenant, at=now, answers=row)
         self._count("accepted", row)
-        return int(row.id)
+        return row
 
     def _repeat(self, envelope: Envelope) -> None:
         """The same id again: the same answers, unless something else is asked."""

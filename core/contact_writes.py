@@ -22,7 +22,7 @@ from core.names_taken import QUARANTINE, distinct_name
 from core.paging import ARCHIVED_TOO, Place, read_all
 from core.quota import Purpose
 from core.settings import Settings
-from core.waking import LaneName, Waker
+from core.waking import LaneName, Waker, lane_of
 from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
 from core.xero_json import contact as parse_contact
 from core.xero_json import errors as errors_of
@@ -166,8 +166,9 @@ class CreateContacts(WriteKind):
     def recorded(
         self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
-        for tenant in {element.tenant for element, _ in outcomes}:
-            self.waker.lane(tenant, LaneName.INVOICES)
+        for tenant, is_awaited in {(e.tenant, e.is_awaited) for e, _ in outcomes}:
+            lane = lane_of(LaneName.INVOICES, is_awaited=is_awaited)
+            self.waker.lane(tenant, lane)
         self.waker.relay()
 
     def _created(self, element: Write, contact: MirrorContact, now: datetime) -> None:

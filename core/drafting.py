@@ -23,12 +23,13 @@ from core.settings import TenantSettings
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the tenant and its workflow's settings contribute to a draft."""
+    """What the tenant, its workflow's settings and the rule contribute to a draft."""
 
     policy: TenantSettings
     rates: Mapping[str, Decimal]
     accounts: set[str]
     is_emailed: bool = True  # whether this workflow's invoices are
+    is_awaited: bool = False  # whether somebody waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ def commit_draft(
     if not inbox.finish(row.id, InboxState.DONE):
         return None
     people.hear_all(row.tenant, said, setup.policy, now)
-    charges = [_charge(row.tenant, workflow, draft, s) for s in draft.settles]
-    first = _invoiced_before(charges, draft)
+    charges = _charges(row.tenant, workflow, draft)
+    first = _standing(charges, draft)
     if first is not None and first.asked_by_id == row.id:
         inbox.reopen(row.id, now)  # free, and we ended before its action was said
         return first
@@ -84,6 +85,19 @@ def commit_draft(
         return invoice
     _give_contact(invoice, draft, setup.policy, now)
     return None
+
+
+def invoiced_before(tenant: str, workflow: str, draft: InvoiceDraft) -> Invoice | None:
+    """The invoice that already settles all of this; None: it is new.
+
+    Raises:
+        Refused: a charge was invoiced before with other content, or not alone.
+    """
+    return _standing(_charges(tenant, workflow, draft), draft)
+
+
+def _charges(tenant: str, workflow: str, draft: InvoiceDraft) -> list[_Charge]:
+    return [_charge(tenant, workflow, draft, settles) for settles in draft.settles]
 
 
 def _check_codes(draft: InvoiceDraft, setup: Setup) -> None:
@@ -109,8 +123,7 @@ def _charge(
     return _Charge(settles, content, before)
 
 
-def _invoiced_before(charges: Sequence[_Charge], draft: InvoiceDraft) -> Invoice | None:
-    """The invoice that already settles all of this; None: it is new."""
+def _standing(charges: Sequence[_Charge], draft: InvoiceDraft) -> Invoice | None:
     standing = {
         _key(charge): before
         for charge in charges
@@ -208,6 +221,8 @@ def _add_invoice(
         due_on=draft.due_on,
         raise_at=draft.raise_on and start_of(draft.raise_on, setup.policy.zone_info),
         asked_by=row,
+        season=row.season_id,
+        is_awaited=setup.is_awaited,
         created_at=now,
     )
 
@@ -238,7 +253,9 @@ def _round(invoice: Invoice, before: InvoiceSubject | None) -> int:
 def _give_contact(
     invoice: Invoice, draft: InvoiceDraft, policy: TenantSettings, now: datetime
 ) -> None:
-    resolution = deciding.resolve(invoice.tenant, draft.payer, policy, now)
+    resolution = deciding.resolve(
+        invoice.tenant, draft.payer, policy, now, is_awaited=invoice.is_awaited
+    )
     match resolution:
         case Known(contact_id, others_wait):
             waiting.make_ready(invoice, contact_id, now)

@@ -6,10 +6,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from core.errors import Refused
 from core.members import Member
+from core.messages import hash_of
 from core.money import cents
 
 DataT = TypeVar("DataT", bound=BaseModel)
@@ -151,6 +152,12 @@ def draft_data(draft: InvoiceDraft) -> dict[str, Any]:
     }
 
 
+def draft_hash(draft: InvoiceDraft) -> str:
+    """The same for drafts that ask for the same invoice."""
+    who = {"payer": draft.payer.id, "currency": draft.currency}
+    return hash_of({**who, "raise_on": draft.raise_on, **draft_data(draft)})
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What one sku costs from a date on, and where it is booked."""
@@ -206,6 +213,10 @@ class WorkflowSettings(BaseModel):
     #: ``rule``: a message's amount must equal the rule's. ``message``: it is the price.
     amount: Literal["rule", "message"] = "rule"
     email: bool = True
+    #: More invoices in an hour wait for a person's approval; 0: any number passes.
+    guard_invoices_per_hour: Annotated[int, Field(ge=0)] = 1_000
+    #: So does what makes an hour's invoices of one currency cost more in all.
+    guard_sum_per_hour: Annotated[Decimal, Field(gt=0)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +254,14 @@ class Rule(Generic[DataT]):
         model: reads and checks the message's data.
         decide: pure: the same message and context give the same decision. Raises
             Refused, naming the field, for what can't be invoiced.
+        is_awaited: somebody waits for the invoice, so it goes before those that come in
+            crowds once a year.
     """
 
     message_type: str
     model: type[DataT]
     decide: Callable[[Incoming[DataT], RuleContext], Decision]
+    is_awaited: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from core import invoice_messages
 from core.calls import Admit, XeroAnswer, XeroRequest
 from core.clock import Clock
-from core.db import invoices, outbox, problems, reads, reference, writes
+from core.db import emails, invoices, outbox, problems, reads, switches, writes
 from core.db.models import Intent, Write
+from core.db.seasons import without_paused
 from core.db.writes import WriteState
 from core.errors import XeroWait
 from core.quota import Purpose
@@ -15,6 +16,10 @@ from core.settings import Settings
 from core.waking import LaneName, Waker
 from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
 from core.xero_json import invoice as parse_invoice
+
+#: A person has paused the e-mails; whether they go on is looked at this often.
+EMAILS_PAUSED = "emails_paused"
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
 
 #: The Date header counts whole seconds; the change that the e-mail makes carries a time
 #: up to the end of the second in which Xero answered.
@@ -31,18 +36,25 @@ class EmailInvoices(WriteKind):
         self.waker = waker
         self.clock = clock
 
-    def check(self, tenant: str) -> None:
-        """The day's e-mails are a ledger of their own; whole hours, so never above."""
-        limit = self.settings.quota.emails_per_day
-        if not limit:
+    def check(self, tenant: str, *, is_awaited: bool) -> None:
+        """E-mails have a ledger of their own, of which a season leaves some to others.
+
+        Whatever day Xero counts by, no 24 hours see more than the limit.
+        """
+        since = switches.on_since(tenant, EMAILS_PAUSED, self.clock.now())
+        if since is not None:
+            raise XeroWait(self.clock.now() + LOOK_AGAIN_AFTER, "e-mails are paused")
+        most = self.settings.quota.emails_at_most(is_awaited=is_awaited)
+        if most is None:
             return
-        now = self.clock.now()
-        sent = reference.calls_within(tenant, f"write_{self.name}", "204", now)
-        if sent >= limit:
-            next_hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(
-                hours=1
-            )
-            raise XeroWait(next_hour, "e-mails of the day")
+        free_at = emails.room_at(tenant, most, self.clock.now())
+        if free_at is not None:
+            raise XeroWait(free_at, "e-mails of the day")
+
+    def still_wanted(
+        self, tenant: str, due: Sequence[Write], now: datetime
+    ) -> Sequence[Write]:
+        return without_paused(tenant, due)
 
     def prepare(
         self, elements: Sequence[Write], allotted: Mapping[int, str], now: datetime

@@ -59,6 +59,19 @@ class Refused(SettledError):
         self.field = field
 
 
+class Held(SettledError):
+    """A message waits for a person, and others of its type with it.
+
+    Args:
+        cause: of the problem that says so, before the message's type.
+    """
+
+    def __init__(self, cause: str, reason: str) -> None:
+        super().__init__(reason)
+        self.cause = cause
+        self.reason = reason
+
+
 class VersionMoved(SettledError):
     """A row changed between reading and writing; nothing was written."""
 

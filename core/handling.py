@@ -4,31 +4,38 @@ handle → rule → draft or undo → books and answer, in one transaction.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Protocol
 
 import structlog
-from pydantic import BaseModel
 
-from core import answers, drafting, member_updates, mirror, reference_data, undoing
-from core.business_days import day_of
+from core import (
+    answers,
+    drafting,
+    guards,
+    member_updates,
+    mirror,
+    reference_data,
+    undoing,
+)
 from core.clock import Clock
-from core.db import inbox, outbox, problems, recovery, reference
+from core.db import inbox, outbox, problems, recovery, seasons
 from core.db.database import BOOKS_AWAY, transaction
 from core.db.inbox import InboxState
 from core.db.models import Inbox, Invoice
-from core.drafts import Decision, Incoming, Prices, Rule, RuleContext, Undo
-from core.errors import Refused, VersionMoved
+from core.drafts import InvoiceDraft, Undo, draft_hash
+from core.errors import Held, Refused, VersionMoved
 from core.members import MEMBER_UPDATED, MemberUpdated, named_in
 from core.messages import Envelope, validated
 from core.metrics import Metrics
 from core.people import Said
-from core.registry import HOOK_RETRY, PluginFailed, Registry, Workflow
+from core.plan_requests import SEASON_PLAN_REQUESTED
+from core.registry import HOOK_RETRY, PluginFailed, Registry
+from core.rule_asking import Decided, RuleAsking
 from core.settings import Settings
 from core.settling import Settler
-from core.waking import LaneName, Waker
+from core.waking import LaneName, Waker, lane_of
 from core.workflow_settings import WorkflowTables
 
 log = structlog.get_logger()
@@ -41,18 +48,20 @@ UNTIL_READY = timedelta(seconds=1)
 TRIES = 3
 RETRY = timedelta(seconds=5)
 
-#: A price or an account that was changed counts from the next look.
-KEEP = timedelta(seconds=2)
+#: What a draft gives work to.
+FOLLOWING = (LaneName.CONTACTS, LaneName.INVOICES)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a tenant's messages are decided against."""
+class PlanAnswers(Protocol):
+    """Who plans a season that is asked for by message."""
 
-    read_at: datetime
-    base_currency: str
-    prices: Mapping[str, Prices]
-    setup: drafting.Setup
+    def answer(self, row: Inbox, envelope: Envelope) -> None:
+        """Finish the message with its answer.
+
+        Raises:
+            Refused: it can't be planned.
+        """
+        ...
 
 
 class Handler:
@@ -64,18 +73,18 @@ class Handler:
         registry: Registry,
         tables: WorkflowTables,
         settler: Settler,
+        plans: PlanAnswers,
         waker: Waker,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self.settings = settings
-        self.registry = registry
-        self.tables = tables
+        self.rules = RuleAsking(settings, registry, tables, clock)
         self.settler = settler
+        self.plans = plans
         self.waker = waker
         self.clock = clock
         self.metrics = metrics
-        self._held: dict[str, Surroundings] = {}
 
     def handle(self, inbox_ids: Sequence[int]) -> None:
         """Handle these messages, each on its own; then wake what they gave work to."""
@@ -90,10 +99,7 @@ class Handler:
         row = inbox.load(inbox_id)
         if row.state != InboxState.ACCEPTED:
             return set()
-        if not self._is_ready(row.tenant):
-            self._wait_for_tenant(row)
-            return set()
-        if inbox.is_behind_another(row):
+        if not self._is_ready(row.tenant) or inbox.is_behind_another(row):
             self._postpone(row, UNTIL_READY)
             return set()
         with structlog.contextvars.bound_contextvars(message_id=row.message_id):
@@ -101,6 +107,8 @@ class Handler:
                 return {(row.tenant, lane) for lane in self._handle(row)}
             except Refused as refusal:
                 self._reject(row, refusal)
+            except Held as held:
+                self._hold(row, held)
             except VersionMoved:
                 log.info("message.raced")
                 self._postpone(row, timedelta())
@@ -119,32 +127,38 @@ class Handler:
             policy = self.settings.tenants[row.tenant]
             member_updates.commit_update(said, policy, self.clock.now())
             return [LaneName.CONTACT_READS]
-        owned = self.registry.rule_for(envelope.type)
-        if owned is None:
-            raise Refused(f"no workflow handles {envelope.type}", "type")
-        return self._follow_rule(row, envelope, *owned)
+        if envelope.type == SEASON_PLAN_REQUESTED:
+            self.plans.answer(row, envelope)
+            return []
+        return self._follow_rule(row, envelope)
 
-    def _follow_rule(
-        self, row: Inbox, envelope: Envelope, workflow: Workflow, rule: Rule[Any]
-    ) -> Sequence[LaneName]:
-        surroundings = self._surroundings(row.tenant)
-        data = validated(rule.model, envelope.data)
-        decision = self._decide(
-            row.tenant, workflow, rule, envelope, data, surroundings
-        )
-        said = Said(
-            row, envelope.time, list(named_in(data)), self.settings.bus.groups[0]
-        )
-        setup, now = surroundings.setup, self.clock.now()
+    def _follow_rule(self, row: Inbox, envelope: Envelope) -> Sequence[LaneName]:
+        decided = self.rules.ask(row.tenant, envelope)
+        workflow, decision, setup = decided.workflow, decided.decision, decided.setup
+        members = list(named_in(decided.data))
+        said = Said(row, envelope.time, members, self.settings.bus.groups[0])
+        now = self.clock.now()
         if isinstance(decision, Undo):
-            undoing.commit_undo(row, workflow.name, decision, said, setup.policy, now)
+            undoing.commit_undo(row, workflow, decision, said, setup.policy, now)
             return [LaneName.VOIDS, LaneName.CONTACT_READS]
-        email = self.tables.of(workflow.name).email
-        setup = replace(setup, is_emailed=email)
-        free = drafting.commit_draft(row, workflow.name, decision, setup, said, now)
+        self._require_wanted(row, decided, decision, now)
+        free = drafting.commit_draft(row, workflow, decision, setup, said, now)
         if free is not None:
             self._settle_free(row, free)
-        return [LaneName.CONTACTS, LaneName.CONTACT_READS, LaneName.INVOICES]
+        return [
+            LaneName.CONTACT_READS,
+            *(lane_of(kind, is_awaited=setup.is_awaited) for kind in FOLLOWING),
+        ]
+
+    def _require_wanted(
+        self, row: Inbox, decided: Decided, draft: InvoiceDraft, now: datetime
+    ) -> None:
+        """Raises: Held: a person must look at it first."""
+        if row.season_id is None:
+            guards.check(row.tenant, decided, draft, now)
+        elif seasons.planned_for(row.id).get("draft") != draft_hash(draft):
+            reason = "it would be another invoice than the season's plan says"
+            raise Held(f"season:{row.season_id}", reason)
 
     def _settle_free(self, row: Inbox, free: Invoice) -> None:
         try:
@@ -153,59 +167,12 @@ class Handler:
             # Its problem is open; the action must follow all the same.
             self._postpone(row, HOOK_RETRY)
 
-    def _decide(
-        self,
-        tenant: str,
-        workflow: Workflow,
-        rule: Rule[Any],
-        envelope: Envelope,
-        data: BaseModel,
-        surroundings: "Surroundings",
-    ) -> Decision:
-        """Ask the rule, outside any transaction."""
-        zone = self.settings.tenants[tenant].zone_info
-        message = Incoming(envelope.id, envelope.type, envelope.subject, data)
-        context = RuleContext(
-            on=day_of(envelope.time, zone),
-            base_currency=surroundings.base_currency,
-            prices=surroundings.prices[workflow.name],
-            settings=self.tables.of(workflow.name),
-        )
-        try:
-            return rule.decide(message, context)
-        except Refused:
-            raise
-        except Exception as error:
-            raise PluginFailed(workflow.name, envelope.type, repr(error)) from error
-
-    def _surroundings(self, tenant: str) -> "Surroundings":
-        """What rules and drafts look up, read from the books every few seconds."""
-        now = self.clock.now()
-        held = self._held.get(tenant)
-        if held is None or held.read_at + KEEP < now:
-            held = self._held[tenant] = Surroundings(
-                read_at=now,
-                base_currency=reference_data.base_currency(tenant),
-                prices={w: reference.prices(w) for w in self.registry.workflows},
-                setup=drafting.Setup(
-                    policy=self.settings.tenants[tenant],
-                    rates=reference_data.percent_by_tax_type(tenant),
-                    accounts=reference_data.account_codes(tenant),
-                ),
-            )
-        return held
-
     def _is_ready(self, tenant: str) -> bool:
         if recovery.is_needed(tenant):
             return False  # or what is in Xero already would be invoiced once more
-        return tenant in self._held or (
+        return self.rules.has_asked(tenant) or (
             reference_data.is_known(tenant) and mirror.is_loaded(tenant)
         )
-
-    def _wait_for_tenant(self, row: Inbox) -> None:
-        now = self.clock.now()
-        with transaction():
-            inbox.postpone(row.id, now + UNTIL_READY)
 
     def _postpone(self, row: Inbox, wait: timedelta) -> None:
         with transaction():
@@ -219,6 +186,25 @@ class Handler:
                 outbox.say([answer], tenant=row.tenant, at=now, answers=row)
         self.metrics.messages_in.labels("refused").inc()
         log.info("message.refused", field=refusal.field, reason=refusal.reason)
+
+    def _hold(self, row: Inbox, held: Held) -> None:
+        """It waits for a person, and all of its type with it."""
+        now, cause = self.clock.now(), f"{held.cause}:{row.type}"
+        with transaction():
+            if not inbox.finish(row.id, InboxState.HELD):
+                return
+            title, tenant = held.reason, row.tenant
+            if row.season_id is None:
+                problems.open_problem(
+                    "too_many_invoices", cause, title, now, tenant=tenant
+                )
+            else:
+                problems.open_problem(
+                    "season_differs", cause, title, now, tenant=tenant
+                )
+            answer = answers.held(row, cause, held.reason)
+            outbox.say([answer], tenant=row.tenant, at=now, answers=row)
+        log.warning("message.held", cause=cause)
 
     def _count_failure(self, row: Inbox, failure: Exception) -> None:
         """A plugin's bug, or one of ours: tried again, and then a person's to see."""

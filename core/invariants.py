@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from core.clock import Clock
 from core.db import inbox, invariants, outbox, problems, reference
@@ -17,16 +18,24 @@ EVERY = timedelta(seconds=2)
 THOROUGHLY_EVERY = timedelta(minutes=1)
 
 
+class Measured(Protocol):
+    """What else is measured, once a minute."""
+
+    def measure(self) -> None: ...
+
+
 class Invariants:
     def __init__(
         self,
         groups: Sequence[str],
         runner: LaneRunner,
+        forecasting: Measured,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self.groups = groups
         self.runner = runner
+        self.forecasting = forecasting
         self.clock = clock
         self.metrics = metrics
         self._measured_at: datetime | None = None
@@ -40,6 +49,7 @@ class Invariants:
             self._thoroughly_at = now
             self._waits_since = invariants.oldest_waiting()
             self._invoices(now)
+            self.forecasting.measure()
         if self._measured_at is None or now >= self._measured_at + EVERY:
             self._measured_at = now
             self._work(now)

@@ -27,12 +27,13 @@ from core.db import (
 from core.db.database import transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Intent, Invoice, Write
+from core.db.seasons import without_paused
 from core.db.writes import WriteState
 from core.facts import XeroInvoice
 from core.messages import canonical
 from core.quota import Purpose
 from core.settings import Settings
-from core.waking import LaneName, Waker
+from core.waking import LaneName, Waker, lane_of
 from core.workflow_settings import WorkflowTables
 from core.write_kind import ABSENT, Outcome, Prepared, WriteKind
 from core.xero_json import contact as parse_contact
@@ -61,6 +62,11 @@ class RaiseInvoices(WriteKind):
         self.tables = tables
         self.waker = waker
         self.clock = clock
+
+    def still_wanted(
+        self, tenant: str, due: Sequence[Write], now: datetime
+    ) -> Sequence[Write]:
+        return without_paused(tenant, due)
 
     def allot(
         self, tenant: str, elements: Sequence[Write], now: datetime
@@ -185,8 +191,9 @@ class RaiseInvoices(WriteKind):
     def recorded(
         self, outcomes: Sequence[tuple[Write, Outcome]], answered_at: datetime
     ) -> None:
-        for tenant in {element.tenant for element, _ in outcomes}:
-            self.waker.lane(tenant, LaneName.EMAILS)
+        for tenant, is_awaited in {(e.tenant, e.is_awaited) for e, _ in outcomes}:
+            lane = lane_of(LaneName.EMAILS, is_awaited=is_awaited)
+            self.waker.lane(tenant, lane)
             self.waker.lane(tenant, LaneName.VOIDS)
         self.waker.relay()
 

@@ -41,6 +41,26 @@ class Metrics:
             ["purpose", "limit"],
             registry=self.registry,
         )
+        self.quota_left = Gauge(
+            "settled_quota_left",
+            "What is left of a limit, of the organisation that has least: calls of the "
+            "minute and the day, e-mails of 24 hours",
+            ["limit"],
+            registry=self.registry,
+        )
+        self.quota_used_up = Gauge(
+            "settled_quota_used_up_seconds",
+            "In how many seconds the day's calls are used up at the present pace, for "
+            "bulk or for everybody; infinite if not before the day ends",
+            ["purpose"],
+            registry=self.registry,
+        )
+        self.writes_due = Gauge(
+            "settled_writes_due",
+            "Things that are to be written to Xero now, by kind",
+            ["kind"],
+            registry=self.registry,
+        )
         self.webhooks = Counter(
             "settled_webhooks",
             "Webhook requests, by outcome",

@@ -57,8 +57,8 @@ class Pump:
             messages = inbox.wake_due(now)
         self._gone.clear()
         self.waker.messages(messages)
-        for tenant, kind in orphaned:
-            self.waker.lane(tenant, LaneName(kind))
+        for tenant, lane in orphaned:
+            self.waker.lane(tenant, lane)
         tenants = self._tenants(now)
         self._end_calls_of_the_dead(tenants, alive)
         moments = [

@@ -39,7 +39,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """What a purpose leaves to those before it."""
+    """What a purpose leaves to those before it; of a day, at its beginning."""
 
     minute: int
     concurrent: int
@@ -47,21 +47,37 @@ class Reserve:
 
 
 #: From facts/engine.md section 5.2: payments see the full limits, each later purpose
-#: leaves more. Housekeeping can always wait, bulk must never starve a payment.
+#: leaves more. Of the minute housekeeping can always wait; of the day bulk leaves it
+#: what it will need, or a season would keep the sweep from seeing payments.
 DEFAULT_RESERVES: Mapping[Purpose, Reserve] = {
     Purpose.PAYMENTS: Reserve(minute=0, concurrent=0, day_share=0.0),
     Purpose.INTERACTIVE: Reserve(minute=5, concurrent=1, day_share=0.05),
     Purpose.BULK: Reserve(minute=15, concurrent=2, day_share=0.20),
-    Purpose.HOUSEKEEPING: Reserve(minute=20, concurrent=3, day_share=0.25),
+    Purpose.HOUSEKEEPING: Reserve(minute=20, concurrent=3, day_share=0.05),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaPolicy:
+    """Who may take a place now.
+
+    Args:
+        kept: calls of the day that a purpose leaves now to those before it, where more
+            is known than a share of the day.
+    """
+
     limits: Limits = field(default_factory=Limits)
     reserves: Mapping[Purpose, Reserve] = field(
         default_factory=lambda: dict(DEFAULT_RESERVES)
     )
+    kept: Mapping[Purpose, int] = field(default_factory=dict)
+
+    def kept_of_day(self, purpose: Purpose) -> int | None:
+        """None where the day's limit has been lifted."""
+        day = self.limits.day
+        if day is None:
+            return None
+        return self.kept.get(purpose, int(day * self.reserves[purpose].day_share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,21 @@ class Remaining:
     minute: int | None = None
     day: int | None = None
     app_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What may still be called, as far as is known; None: it isn't, or has no limit.
+
+    Args:
+        day_ends_at: about when Xero's day ends, as its headers have shown. Xero
+            promises nothing of the kind: it may only be hoped for.
+    """
+
+    minute: int | None = None
+    day: int | None = None
+    app_minute: int | None = None
+    day_ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +142,11 @@ class QuotaCounter(Protocol):
         ...
 
     def block(self, tenant: str, until: datetime, reason: str) -> None:
-        """Admit nothing for this tenant before a moment (a 429's Retry-After)."""
+        """Admit nothing for this tenant before a moment, as a 429 asked for.
+
+        The reason is minute, day, concurrent or appminute, as Xero says; the last one
+        is every tenant's.
+        """
         ...
 
     def bury(self, tenant: str, alive: Collection[str]) -> bool:
@@ -123,6 +158,6 @@ class QuotaCounter(Protocol):
         """
         ...
 
-    def remaining(self, tenant: str, policy: QuotaPolicy) -> Remaining:
-        """What is left now, as far as is known, for metrics and people."""
+    def remaining(self, tenant: str, policy: QuotaPolicy) -> Left:
+        """What is left now."""
         ...

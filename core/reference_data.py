@@ -1,7 +1,7 @@
 """Accounts, tax rates and the organisation: read seldom, kept with their age."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,10 @@ from core.db.database import transaction
 from core.quota import Purpose
 from core.settings import Settings
 from core.waking import LaneName
+from core.xero_json import day
+
+#: How long calls are counted by the hour, to compare a season with the last one.
+HISTORY = timedelta(days=400)
 
 KINDS = {
     "organisation": ("Organisation", "Organisations"),
@@ -37,6 +41,7 @@ class ReferenceLane:
                 self._read(tenant, kind, first=held is None)
                 return True
         with transaction():
+            reference.forget_calls(now - HISTORY)
             lanes.schedule(tenant, LaneName.REFERENCE, self._next(tenant), ran_from=now)
         return False
 
@@ -76,6 +81,13 @@ def tax_rates(tenant: str) -> list[Mapping[str, Any]]:
 def organisation(tenant: str) -> Mapping[str, Any]:
     (one,) = _held(tenant, "organisation")
     return one
+
+
+def locked_until(tenant: str) -> date | None:
+    """The last day on which Xero's books are closed to us; None: every day is open."""
+    held = organisation(tenant)
+    locks = (day(held.get(name)) for name in ("PeriodLockDate", "EndOfYearLockDate"))
+    return max((lock for lock in locks if lock is not None), default=None)
 
 
 def base_currency(tenant: str) -> str:

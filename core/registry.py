@@ -14,11 +14,15 @@ from core.drafts import InvoiceRules, Rule
 from core.errors import SettledError
 from core.facts import TOLD, Action, InvoiceEvent
 from core.members import MEMBER_UPDATED, MemberUpdated
+from core.plan_requests import SEASON_PLAN_REQUESTED, PlanRequested
 
 ENTRY_POINT_GROUP = "settled.plugins"
 
 #: Messages that concern every workflow: no plugin may own them.
-CORE_MESSAGES: Mapping[str, type[BaseModel]] = {MEMBER_UPDATED: MemberUpdated}
+CORE_MESSAGES: Mapping[str, type[BaseModel]] = {
+    MEMBER_UPDATED: MemberUpdated,
+    SEASON_PLAN_REQUESTED: PlanRequested,
+}
 
 #: After a hook has failed, it is asked again when the plugin may be mended.
 HOOK_RETRY = timedelta(minutes=1)

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from core import people
+from core import answers, guards, people
 from core.contacts import deciding_anew
-from core.db import inbox, invoices, problems, writes
+from core.db import inbox, invoices, outbox, problems, writes
 from core.db.models import Inbox, Problem
-from core.errors import SettledError
+from core.errors import Refused, SettledError
 from core.settings import Settings
 from core.waking import LaneName
 
@@ -34,10 +34,40 @@ def retry_problem(problem: Problem, now: datetime, settings: Settings) -> None:
 def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
     """Held messages are accepted ones again. The problem ends with the last of them."""
     inbox.release([row.id for row in rows], now)
+    _close_for_nobody(now)
+
+
+def _close_for_nobody(now: datetime) -> None:
+    """A problem ends with the last message that it holds."""
     still_held = {row.type for row in inbox.held()}
     for problem in problems.open_problems():
         if problem.kind in HOLDING and _type_of(problem) not in still_held:
             problems.close_problem(problem.cause, now)
+
+
+def reject_messages(rows: Sequence[Inbox], reason: str, now: datetime) -> int:
+    """Held messages are not wanted: whoever sent them is told. How many that are."""
+    count = 0
+    for row in rows:
+        if inbox.give_up(row.id):
+            refusal = Refused(reason)
+            answer = answers.rejected(row, refusal, message_id=row.message_id)
+            outbox.say([answer], tenant=row.tenant, at=now, answers=row)
+            count += 1
+    _close_for_nobody(now)
+    return count
+
+
+def held_by(cause: str) -> list[Inbox]:
+    """Messages that the problem with this cause holds.
+
+    Raises:
+        NothingToRetry: there is no such problem, or it holds no messages.
+    """
+    for problem in problems.open_problems():
+        if problem.cause == cause and problem.kind in HOLDING:
+            return [row for row in inbox.held() if row.type == _type_of(problem)]
+    raise NothingToRetry(f"{cause}: no open problem of this cause holds messages")
 
 
 def _retry_contact(problem: Problem, now: datetime, settings: Settings) -> None:
@@ -77,6 +107,12 @@ def _retry_held(problem: Problem, now: datetime, settings: Settings) -> None:
     retry_messages([row for row in rows if not inbox.is_overtaken(row)], now)
 
 
+def _approve(problem: Problem, now: datetime, settings: Settings) -> None:
+    _, tenant, workflow, _ = problem.cause.split(":", 3)
+    guards.open_guard(tenant, workflow, "a person", now)
+    _retry_held(problem, now, settings)
+
+
 def _id_of(problem: Problem) -> int:
     return int(problem.cause.partition(":")[2])
 
@@ -87,7 +123,9 @@ def _type_of(problem: Problem) -> str:
 
 
 #: Kinds of problem that hold every message of a type.
-HOLDING = frozenset({"plugin_failed", "message_failed"})
+HOLDING = frozenset(
+    {"plugin_failed", "message_failed", "too_many_invoices", "season_differs"}
+)
 
 RETRIES: Mapping[str, Callable[[Problem, datetime, Settings], None]] = {
     "contact_name_taken": _retry_contact,
@@ -98,4 +136,5 @@ RETRIES: Mapping[str, Callable[[Problem, datetime, Settings], None]] = {
     "email_refused": _retry_email,
     "void_refused": _retry_void,
     **dict.fromkeys(HOLDING, _retry_held),
+    "too_many_invoices": _approve,
 }

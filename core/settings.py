@@ -6,6 +6,7 @@ the working directory if it exists) and from the environment, which wins:
 are not settings: they are rows with a date of effect (``settled prices import``).
 """
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from pydantic_settings import (
 from core.agreeing import Side
 from core.errors import SettingsInvalid
 from core.names_taken import check_pattern
+from core.off_peak import read_hours
 from core.quota import DEFAULT_RESERVES, Limits, Purpose, QuotaPolicy, Reserve
 
 #: What the daemon reads and writes, and no more (facts/xero.md, Granular scopes).
@@ -63,6 +65,11 @@ def _subject_pattern(pattern: str) -> str:
     if not _filled(pattern, subject="x").startswith("https://") or "xero" in pattern:
         raise ValueError("must be an https address without the word xero")
     return pattern
+
+
+def _hours(window: str) -> str:
+    read_hours(window)
+    return window
 
 
 class _Table(BaseModel):
@@ -149,7 +156,20 @@ class QuotaSettings(_Table):
     concurrent: int = Field(default=5, ge=1)
     app_minute: int = Field(default=10_000, ge=0)
     emails_per_day: int = Field(default=1_000, ge=0)
+    #: Of those, what a season leaves to invoices that somebody waits for.
+    emails_reserve: float = Field(default=0.05, ge=0, lt=1)
+    #: Reads for payments, and calls for whoever waits, that a usual day brings.
+    awaited_per_day: int = Field(default=0, ge=0)
+    #: When bulk may call, in the organisation's zone; None: at any time.
+    bulk_hours: Annotated[str, AfterValidator(_hours)] | None = None
     reserves: dict[Purpose, ReserveSettings] = Field(default_factory=dict)
+
+    def emails_at_most(self, *, is_awaited: bool) -> int | None:
+        """In 24 hours, of those that somebody waits for or of the others; None: any."""
+        limit = self.emails_per_day
+        if not limit:
+            return None
+        return limit if is_awaited else math.ceil(limit * (1 - self.emails_reserve))
 
     def policy(self) -> QuotaPolicy:
         limits = Limits(

@@ -15,6 +15,16 @@ from core.people import Said
 from core.settings import TenantSettings
 from core.waking import LaneName
 
+#: Of an invoice that Xero has not, or not yet.
+UNSENT = frozenset(
+    {
+        InvoiceState.WAITING,
+        InvoiceState.HELD,
+        InvoiceState.READY,
+        InvoiceState.REFUSED,
+    }
+)
+
 
 @atomically
 def commit_undo(
@@ -95,15 +105,22 @@ def _void(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
 
 
 def _take_back(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
+    if not _cancel(invoice, row, now):
+        # It is on its way to Xero: voided as soon as it has arrived.
+        invoices.change(invoice, undone_by=row)
+        return None
+    return "cancelled"
+
+
+def _cancel(invoice: Invoice, undone_by: Inbox | None, now: datetime) -> bool:
+    """Of what Xero has not; False: it is on its way there."""
     state = InvoiceState(invoice.state)
     unsent = state is not InvoiceState.READY or writes.cancel(
         invoice.tenant, LaneName.INVOICES, str(invoice.id)
     )
     if not unsent:
-        # It is on its way to Xero: voided as soon as it has arrived.
-        invoices.change(invoice, undone_by=row)
-        return None
-    invoices.change(invoice, state=InvoiceState.CANCELLED, undone_by=row)
+        return False
+    invoices.change(invoice, state=InvoiceState.CANCELLED, undone_by=undone_by)
     if state in (InvoiceState.WAITING, InvoiceState.HELD):
         waiting.let_lapse(invoice.tenant, invoice.payer_member_id, now)
     problems.close_problem(f"invoice:{invoice.id}", now)
@@ -111,4 +128,49 @@ def _take_back(row: Inbox, invoice: Invoice, now: datetime) -> str | None:
     if asked_by is not None:
         answer = answers.done(asked_by, "cancelled", invoice_messages.summary(invoice))
         outbox.say([answer], tenant=invoice.tenant, at=now, answers=asked_by)
-    return "cancelled"
+    return True
+
+
+# -- by a person -----------------------------------------------------------------------
+
+
+@atomically
+def take_back_unsent(invoice_id: int, now: datetime) -> bool:
+    """An invoice that Xero has not is not wanted any more; False: it is there, or was.
+
+    Whoever asked for it is told.
+    """
+    invoice = _locked(invoice_id)
+    if InvoiceState(invoice.state) not in UNSENT:
+        return False
+    return _cancel(invoice, None, now)
+
+
+@atomically
+def void_unpaid(invoice_id: int, now: datetime) -> str | None:
+    """An invoice in Xero is to be void; whoever asked for it is told when it is.
+
+    Returns:
+        Why it stays as it is; None: it is to be voided.
+    """
+    invoice = _locked(invoice_id)
+    if invoice.state != InvoiceState.RAISED:
+        return str(invoice.state)
+    if invoice.amount_paid > 0:
+        return "paid" if invoice.is_settled else "part paid"
+    if invoice.amount_credited > 0:
+        return "credited"
+    key = str(invoice.id)
+    writes.cancel(invoice.tenant, LaneName.EMAILS, key)
+    writes.add(invoice.tenant, LaneName.VOIDS, key, now, invoice=invoice)
+    writes.ask_again(invoice.tenant, LaneName.VOIDS, key, now)
+    return None
+
+
+def _locked(invoice_id: int) -> Invoice:
+    """In the order of everybody else: the payer, what is due, the invoice."""
+    invoice = invoices.load(invoice_id)
+    people.lock(invoice.tenant, invoice.payer_member_id)
+    contact_links.lock_member(invoice.tenant, invoice.payer_member_id)
+    writes.lock_due_of(invoice_id)
+    return invoices.lock(invoice_id)

@@ -1,6 +1,6 @@
 """Telling somebody to look. Only a hint: lost, late or doubled, nothing changes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -18,6 +18,25 @@ class LaneName(StrEnum):
     VOIDS = "voids"
     READS = "reads"
     SWEEP = "sweep"
+    SEASON = "season"
+    #: The same as without the end of the name, of what somebody waits for.
+    CONTACTS_AWAITED = "contacts_awaited"
+    INVOICES_AWAITED = "invoices_awaited"
+    EMAILS_AWAITED = "emails_awaited"
+
+
+#: Kinds of writes that have a lane besides, for what somebody waits for: it stands
+#: behind no call of a season, not even behind one that is under way.
+AWAITED: Mapping[str, LaneName] = {
+    LaneName.CONTACTS: LaneName.CONTACTS_AWAITED,
+    LaneName.INVOICES: LaneName.INVOICES_AWAITED,
+    LaneName.EMAILS: LaneName.EMAILS_AWAITED,
+}
+
+
+def lane_of(kind: str, *, is_awaited: bool) -> LaneName:
+    """Which lane a write of this kind goes by."""
+    return AWAITED[kind] if is_awaited and kind in AWAITED else LaneName(kind)
 
 
 class Waker(Protocol):

@@ -62,7 +62,7 @@ class WriteKind(ABC):
     purpose: Purpose
     batch: int
 
-    def check(self, tenant: str) -> None:  # noqa: B027 nothing to override for most
+    def check(self, tenant: str, *, is_awaited: bool) -> None:  # noqa: B027 for most
         """Whether any may be made now; most are limited by the quota alone.
 
         Raises:

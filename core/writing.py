@@ -7,7 +7,7 @@ the key has expired the same bytes with the same key, after that a look in Xero.
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import wraps
@@ -31,6 +31,7 @@ from core.errors import (
     XeroWait,
 )
 from core.quota import CALL_LEASE_S, Purpose
+from core.waking import AWAITED, LaneName, lane_of
 from core.write_kind import ABSENT, HALVE, TRIES, Outcome, WriteKind
 
 log = structlog.get_logger()
@@ -84,13 +85,27 @@ def _patiently(tell: Callable[..., ToldT]) -> Callable[..., ToldT]:
 
 
 class WriteLane:
-    """Runs the write protocol for one kind."""
+    """Runs the write protocol for one kind.
 
-    def __init__(self, kind: WriteKind, door: Door, clock: Clock, process: str) -> None:
+    Args:
+        is_awaited: for what somebody waits for; else for what nobody does.
+    """
+
+    def __init__(
+        self,
+        kind: WriteKind,
+        door: Door,
+        clock: Clock,
+        process: str,
+        *,
+        is_awaited: bool = False,
+    ) -> None:
         self.kind = kind
         self.door = door
         self.clock = clock
         self.process = process
+        self.is_awaited = is_awaited
+        self.purpose = Purpose.INTERACTIVE if is_awaited else kind.purpose
 
     def step(self, tenant: str) -> bool:
         """Settle one unknown intent, or make one call; False when nothing is due."""
@@ -98,15 +113,17 @@ class WriteLane:
         recovery.wait_until_done(tenant, now)
         holder = f"{self.process}/{uuid.uuid4().hex[:8]}"
         with transaction():
-            unknown = intents.take_unknown(tenant, self.kind.name, holder, now)
+            unknown = intents.take_unknown(
+                tenant, self.kind.name, holder, now, is_awaited=self.is_awaited
+            )
         if unknown is not None:
             with self._others_have_a_turn(unknown):
                 self._settle(unknown)
             return True
-        self.kind.check(tenant)
-        if not writes.count_due(tenant, self.kind.name, now, most=1):
+        self.kind.check(tenant, is_awaited=self.is_awaited)
+        if not self._due(tenant, now, most=1):
             return False
-        with self.door.admit(tenant, self.kind.purpose) as slot:
+        with self.door.admit(tenant, self.purpose) as slot:
             intent = self._claim(tenant, holder)
             if intent is not None:
                 with self._never_left_open(intent):
@@ -126,15 +143,20 @@ class WriteLane:
 
     def next_due(self, tenant: str) -> datetime | None:
         """When the next element or unknown intent is due; None: none is known."""
+        kind, is_awaited = self.kind.name, self.is_awaited
         moments = [
-            books.next_due(tenant, self.kind.name) for books in (writes, intents)
+            writes.next_due(tenant, kind, is_awaited=is_awaited),
+            intents.next_due(tenant, kind, is_awaited=is_awaited),
         ]
         return min((moment for moment in moments if moment), default=None)
+
+    def _due(self, tenant: str, now: datetime, most: int) -> list[Write]:
+        return writes.due(tenant, self.kind.name, now, most, is_awaited=self.is_awaited)
 
     def _claim(self, tenant: str, holder: str) -> Intent | None:
         """Tie what is due to a stored intent; None if somebody else was first."""
         now = self.clock.now()
-        some = writes.due(tenant, self.kind.name, now, self.kind.batch)
+        some = self._due(tenant, now, self.kind.batch)
         due = self.kind.still_wanted(tenant, some, now)
         allotted = self.kind.allot(tenant, due, now)
         with transaction():
@@ -154,6 +176,7 @@ class WriteLane:
                 holder=holder,
                 created_at=now,
                 held_at=now,
+                is_awaited=self.is_awaited,
             )
             writes.claim(prepared.elements, intent)
         log.info(
@@ -334,7 +357,7 @@ class WriteLane:
 
     def _send_again(self, intent: Intent) -> None:
         try:
-            with self.door.admit(intent.tenant, self.kind.purpose) as slot:
+            with self.door.admit(intent.tenant, self.purpose) as slot:
                 with transaction():
                     if not intents.move(
                         intent,
@@ -429,6 +452,21 @@ class WriteLane:
     def _look_later(self, intent: Intent, due_at: datetime) -> None:
         with transaction():
             intents.move(intent, intent.holder, IntentState.UNKNOWN, due_at=due_at)
+
+
+def write_lanes(
+    kinds: Iterable[WriteKind], door: Door, clock: Clock, process: str
+) -> Mapping[LaneName, WriteLane]:
+    """Every lane of these kinds: of some, two."""
+    kinds_by_name = {kind.name: kind for kind in kinds}
+    return {
+        lane_of(name, is_awaited=is_awaited): WriteLane(
+            kind, door, clock, process, is_awaited=is_awaited
+        )
+        for name, kind in kinds_by_name.items()
+        for is_awaited in (False, True)
+        if not is_awaited or name in AWAITED
+    }
 
 
 def _key_is_over(intent: Intent) -> datetime:

@@ -32,6 +32,7 @@ from core.settings import load_settings
 from settled.contact_commands import contacts
 from settled.logs import configure_logs
 from settled.roles import Role
+from settled.season_commands import emails, plan, quota, season
 from settled.shell import SOMETHING_WRONG as SOMETHING_WRONG
 from settled.shell import UNREACHABLE as UNREACHABLE
 from settled.shell import UNUSABLE as UNUSABLE
@@ -99,6 +100,10 @@ def cli() -> None:
 
 
 cli.add_command(contacts)
+cli.add_command(plan)
+cli.add_command(season)
+cli.add_command(emails)
+cli.add_command(quota)
 
 
 @cli.command()
@@ -347,6 +352,24 @@ def retry_messages(
     settings = load_settings(config)
     count = retry_held_messages(settings, message_id, overtaken_too=anyway)
     click.echo(f"{count} to be handled")
+
+
+@messages.command("reject")
+@click.argument("message_id", metavar="[ID]", required=False)
+@click.option("--cause", help="Every message that the problem with this cause holds.")
+@click.option("--because", required=True, help="Why; the platform is told.")
+@config_option
+def reject_messages(
+    message_id: str | None, cause: str | None, because: str, config: Path | None
+) -> None:
+    """Reject held messages: the one with this id, or all of one --cause."""
+    from settled.maintenance import reject_held_messages
+
+    if (cause is None) == (message_id is None):
+        raise click.UsageError("name a message or a --cause")
+    settings = load_settings(config)
+    count = reject_held_messages(settings, message_id, cause, because)
+    click.echo(f"{count} rejected")
 
 
 @cli.command()

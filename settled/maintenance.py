@@ -185,6 +185,24 @@ def retry_held_messages(
     return len(rows)
 
 
+def reject_held_messages(
+    settings: Settings, message_id: str | None, cause: str | None, because: str
+) -> int:
+    """They are not wanted: those of one id, or all that a problem holds; how many.
+
+    Raises:
+        SettingsInvalid: none is held.
+    """
+    with opened_books(settings), transaction():
+        rows = inbox.held(message_id) if cause is None else retrying.held_by(cause)
+        if not rows:
+            raise SettingsInvalid(message_id or "--cause", "no such message is held")
+        count = retrying.reject_messages(rows, because, SystemClock().now())
+        ids = [row.message_id for row in rows]
+    log.warning("messages.rejected", messages=ids, by=getpass.getuser())
+    return count
+
+
 def _workflow(row: tuple[str, Price]) -> str:
     return row[0]
 

@@ -15,9 +15,11 @@ from core.clock import Clock, SystemClock
 from core.contact_reading import ContactReadsLane
 from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
+from core.day_shares import TenantPolicies
 from core.db import reference
 from core.email_writes import EmailInvoices
 from core.errors import SettingsInvalid
+from core.forecasting import Forecasting
 from core.handling import Handler
 from core.invariants import Invariants
 from core.invoice_writes import RaiseInvoices
@@ -28,6 +30,9 @@ from core.pump import Pump
 from core.reading import ReadsLane
 from core.reference_data import ReferenceLane
 from core.registry import Registry
+from core.seasons.lane import SeasonLane
+from core.seasons.planning import Planner
+from core.seasons.requests import PlanAnswering
 from core.settings import Settings
 from core.settling import Settler
 from core.sweeping import SweepLane
@@ -35,7 +40,7 @@ from core.void_writes import VoidInvoices
 from core.waking import LaneName
 from core.webhook_receiving import WebhookReceiver
 from core.workflow_settings import WorkflowTables
-from core.writing import WriteLane
+from core.writing import write_lanes
 from core.xero.door import XeroDoor
 from core.xero.oauth import XeroOAuth
 from core.xero.tokens import Tokens
@@ -114,31 +119,43 @@ class Parts:
         self.tokens = Tokens(
             settings, self.oauth, self.stores.seal(), clock, self.process
         )
-        counter = RedisQuotaCounter(
+        self.counter = counter = RedisQuotaCounter(
             client,
             clock=self.rehearsal_clock,
             history=reference,
             holder=self.process,
         )
-        policy = settings.quota.policy()
+        self.policies = TenantPolicies(settings, counter, clock)
         self.door = XeroDoor(
-            settings.xero, policy, counter, self.tokens, clock, metrics
+            settings.xero,
+            self.policies,
+            counter,
+            self.tokens,
+            clock,
+            metrics,
+            at_once=settings.quota.concurrent,
         )
         self.closing.callback(self.door.close)
+        planner = Planner(settings, self.registry, self.tables, clock)
         self.settler = Settler(self.registry, self.waker, clock, metrics)
         self.handler = Handler(
             settings,
             self.registry,
             self.tables,
             self.settler,
+            PlanAnswering(settings, planner, counter, clock),
             self.waker,
             clock,
             metrics,
         )
+        self.accepting = MessageDoor(settings, self.registry, clock, metrics)
         self.runner = LaneRunner(
             self._lanes(), self.waker, clock, self.process, self.stopping
         )
-        invariants = Invariants(settings.bus.groups, self.runner, clock, metrics)
+        self.forecasting = Forecasting(settings, counter, self.policies, clock, metrics)
+        invariants = Invariants(
+            settings.bus.groups, self.runner, self.forecasting, clock, metrics
+        )
         self.pump = Pump(
             self.runner, self.waker, counter, invariants, clock, self.presence.gone
         )
@@ -147,10 +164,9 @@ class Parts:
 
     def _make_bus(self) -> None:
         bus, clock = self.settings.bus, self.clock
-        door = MessageDoor(self.settings, self.registry, clock, self.metrics)
         blocking = blocking_client(self.redis_url)
         self.intake = Intake(
-            blocking, bus.stream_in, self.process, door, self.waker, clock
+            blocking, bus.stream_in, self.process, self.accepting, self.waker, clock
         )
         self.relay = Relay(
             self._client(),
@@ -182,10 +198,8 @@ class Parts:
             LaneName.CONTACT_READS: ContactReadsLane(settings, door, self.waker, clock),
             LaneName.READS: ReadsLane(door, self.settler, clock),
             LaneName.SWEEP: SweepLane(settings, door, self.settler, clock),
-            **{
-                LaneName(kind.name): WriteLane(kind, door, clock, self.process)
-                for kind in writes
-            },
+            LaneName.SEASON: SeasonLane(self.accepting, self.waker, clock),
+            **write_lanes(writes, door, clock, self.process),
         }
 
     def _client(self) -> Client:

@@ -20,14 +20,18 @@ from core.members import Member
 from core.waking import LaneName
 
 
-def create(tenant: str, member: Member, now: datetime) -> Resolution:
+def create(
+    tenant: str, member: Member, now: datetime, *, is_awaited: bool = False
+) -> Resolution:
     """Ask for a contact, unless that has been asked before.
 
     Returns:
         Known: one was created a moment ago. Undecided: Xero has refused this one.
     """
     data = {"member": member.model_dump(mode="json")}
-    asked = writes.add_locked(tenant, LaneName.CONTACTS, member.id, now, data)
+    asked = writes.add_locked(
+        tenant, LaneName.CONTACTS, member.id, now, data, is_awaited=is_awaited
+    )
     if asked.state == WriteState.DONE:
         # It was created between our look and our lock; or its contact went to another.
         contact_id = contact_links.contact_of(tenant, member.id)

@@ -27,9 +27,16 @@ from core.waking import LaneName
 
 
 def resolve(
-    tenant: str, member: Member, policy: TenantSettings, now: datetime
+    tenant: str,
+    member: Member,
+    policy: TenantSettings,
+    now: datetime,
+    *,
+    is_awaited: bool = False,
 ) -> Resolution:
     """Decide, and write the decision down, in the caller's transaction.
+
+    What somebody waits for (``is_awaited``) does not wait for the contacts of others.
 
     Raises:
         VersionMoved: the contact that fits has become another member's meanwhile.
@@ -46,7 +53,7 @@ def resolve(
         case Matched():
             return _matched(tenant, member, decision, policy, now)
         case NoMatch():
-            return creating.create(tenant, member, now)
+            return creating.create(tenant, member, now, is_awaited=is_awaited)
         case Ambiguous():
             return _doubted(tenant, member, decision, policy, now)
 
@@ -149,15 +156,19 @@ def _doubted(
     asked = writes.pending(tenant, LaneName.CONTACTS, member.id)
     if asked is not None and asked.state != WriteState.REFUSED:
         return Creating()  # somebody has said that it is none of them
-    if policy.archived_contact == "restore" and _is_restorable(decision):
+    if is_restored(decision, policy):
         return _restore(tenant, member, decision, now)
     return _undecided(tenant, member, decision, now)
 
 
-def _is_restorable(decision: Ambiguous) -> bool:
-    """One contact that is archived; merged into another or erased it stays so."""
+def is_restored(decision: Ambiguous, policy: TenantSettings) -> bool:
+    """Whether it is about one contact that is archived, and such are restored.
+
+    One that was merged into another, or erased, stays as it is.
+    """
     shown = [(c.contact.status, c.contact.merged_to) for c in decision.candidates]
-    return decision.reason is Doubt.ARCHIVED and shown == [(ARCHIVED, None)]
+    is_archived = decision.reason is Doubt.ARCHIVED and shown == [(ARCHIVED, None)]
+    return policy.archived_contact == "restore" and is_archived
 
 
 def _restore(

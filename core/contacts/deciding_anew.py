@@ -50,7 +50,9 @@ def raise_again(invoice: Invoice, policy: TenantSettings, now: datetime) -> bool
     people.lock(tenant, member.id)
     if invoices.load(invoice.id).state != InvoiceState.REFUSED:
         return False
-    resolution = deciding.resolve(tenant, member, policy, now)
+    resolution = deciding.resolve(
+        tenant, member, policy, now, is_awaited=invoice.is_awaited
+    )
     invoice = invoices.lock(invoice.id)
     if invoice.state != InvoiceState.REFUSED:
         return True  # it has gone on already, by a merge that was met on the way
@@ -114,7 +116,8 @@ def decide_anew(
     if not undecided:
         return
     member = Member.model_validate(undecided[-1].payer)
-    resolution = deciding.resolve(tenant, member, policy, now)
+    is_awaited = any(invoice.is_awaited for invoice in undecided)
+    resolution = deciding.resolve(tenant, member, policy, now, is_awaited=is_awaited)
     if isinstance(resolution, Undecided):
         for invoice in waiting.locked(tenant, member_id, InvoiceState.WAITING):
             waiting.hold(invoice, resolution.cause, resolution.reason, now)
@@ -135,7 +138,9 @@ def take_back(
 def _release(tenant: str, held: Invoice, policy: TenantSettings, now: datetime) -> bool:
     """Whether it is clear now; then all that this payer waits for goes on."""
     member = Member.model_validate(held.payer)
-    resolution = deciding.resolve(tenant, member, policy, now)
+    resolution = deciding.resolve(
+        tenant, member, policy, now, is_awaited=held.is_awaited
+    )
     if isinstance(resolution, Undecided):
         return False
     waiting.go_on(tenant, member.id, resolution, now)

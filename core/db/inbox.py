@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from core.db.models import Inbox
+from core.db.models import Inbox, Season
 from core.db.statement import (
     Slot,
     by_id,
@@ -29,7 +29,11 @@ class InboxState(StrEnum):
 
 
 def add_accepted(
-    envelope: Envelope, tenant: str, body: str, now: datetime
+    envelope: Envelope,
+    tenant: str,
+    body: str,
+    now: datetime,
+    season: Season | None = None,
 ) -> Inbox | None:
     """A new message, due at once and woken now; None if its id is already here."""
     return _insert(
@@ -41,6 +45,7 @@ def add_accepted(
         tenant=tenant,
         body=body,
         state=InboxState.ACCEPTED,
+        season=season,
         received_at=now,
         due_at=now,
         woken_at=now,
@@ -125,6 +130,27 @@ def release(row_ids: Sequence[int], now: datetime) -> None:
         Inbox.update(
             state=InboxState.ACCEPTED, due_at=now, woken_at=None, tries=0
         ).where(Inbox.id.in_(list(some)) & (Inbox.state == InboxState.HELD)).execute()
+
+
+def give_up(row_id: int) -> bool:
+    """A held message is rejected after all; False if it is not held any more."""
+    return bool(
+        Inbox.update(state=InboxState.REJECTED)
+        .where((Inbox.id == row_id) & (Inbox.state == InboxState.HELD))
+        .execute()
+    )
+
+
+def about(row: Inbox) -> list[Inbox]:
+    """Messages of its type about its subject that were taken, oldest first."""
+    taken = (InboxState.ACCEPTED, InboxState.DONE)
+    query = Inbox.select().where(
+        (Inbox.tenant == row.tenant)
+        & (Inbox.subject == row.subject)
+        & (Inbox.type == row.type)
+        & Inbox.state.in_(taken)
+    )
+    return list(query.order_by(Inbox.id))
 
 
 def is_overtaken(row: Inbox) -> bool:

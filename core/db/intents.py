@@ -10,6 +10,7 @@ from core.db.models import Intent, Write
 from core.db.statement import Slot, Statement, by_field, insert, statement
 from core.db.writes import WriteState
 from core.quota import CALL_LEASE_S
+from core.waking import LaneName, lane_of
 
 #: A call ends within its timeouts; then its outcome is recorded within seconds.
 OPEN_AT_MOST = timedelta(seconds=CALL_LEASE_S + 60)
@@ -70,12 +71,13 @@ def _move_of(columns: tuple[str, ...]) -> Statement:
 
 
 @statement
-def _next_unknown(tenant: Slot, kind: Slot) -> Any:
+def _next_unknown(tenant: Slot, kind: Slot, is_awaited: Slot) -> Any:
     return (
         Intent.select()
         .where(
             (Intent.tenant == tenant)
             & (Intent.kind == kind)
+            & (Intent.is_awaited == is_awaited)
             & (Intent.state == IntentState.UNKNOWN)
         )
         .order_by(Intent.due_at)
@@ -83,15 +85,19 @@ def _next_unknown(tenant: Slot, kind: Slot) -> Any:
     )
 
 
-def next_due(tenant: str, kind: str) -> datetime | None:
+def next_due(tenant: str, kind: str, *, is_awaited: bool = False) -> datetime | None:
     """When the next unknown one is to be settled; None: there is none."""
-    row = _next_unknown.first(tenant=tenant, kind=kind)
+    row = _next_unknown.first(tenant=tenant, kind=kind, is_awaited=is_awaited)
     return row.due_at if row else None
 
 
-def take_unknown(tenant: str, kind: str, holder: str, now: datetime) -> Intent | None:
+def take_unknown(
+    tenant: str, kind: str, holder: str, now: datetime, *, is_awaited: bool = False
+) -> Intent | None:
     """The next unknown intent that is due, now ours."""
-    row: Intent | None = _next_unknown.first(tenant=tenant, kind=kind)
+    row: Intent | None = _next_unknown.first(
+        tenant=tenant, kind=kind, is_awaited=is_awaited
+    )
     if row is None or row.due_at > now:
         return None
     taken = (
@@ -114,13 +120,13 @@ def _open() -> Any:
     return Intent.select().where(Intent.state == IntentState.OPEN)
 
 
-def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
+def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, LaneName]]:
     """Open intents that nobody is sending become unknown.
 
     Their process no longer lives, or they are open for longer than a call may last.
 
     Returns:
-        Tenant and kind of each, for their lanes to be woken.
+        Tenant and lane of each, to be woken.
     """
     names = set(alive)
     lost = [
@@ -132,7 +138,7 @@ def orphan(alive: Iterable[str], now: datetime) -> list[tuple[str, str]]:
         Intent.update(
             state=IntentState.UNKNOWN, due_at=now, reason="its process ended"
         ).where((Intent.id == row.id) & (Intent.state == IntentState.OPEN)).execute()
-    return [(row.tenant, row.kind) for row in lost]
+    return [(row.tenant, lane_of(row.kind, is_awaited=row.is_awaited)) for row in lost]
 
 
 def unknown() -> list[Intent]:

@@ -169,3 +169,17 @@ def parked_lanes(now: datetime) -> Iterable[str]:
 def _first(column: Any, condition: Any) -> datetime | None:
     row = Invoice.select(column).where(condition).order_by(column).first()
     return None if row is None else getattr(row, column.name)
+
+
+def due_writes(tenant: str, now: datetime) -> dict[str, int]:
+    """How many things are to be written now, by kind; those held back among them."""
+    rows = (
+        Write.select(Write.kind, fn.COUNT(Write.id).alias("count"))
+        .where(
+            (Write.tenant == tenant)
+            & (Write.state == WriteState.DUE)
+            & (Write.due_at <= now)
+        )
+        .group_by(Write.kind)
+    )
+    return {row.kind: row.count for row in rows}

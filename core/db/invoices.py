@@ -266,6 +266,40 @@ def count_by_contact(tenant: str) -> dict[str, int]:
     return {row.contact_id: row.count for row in rows}
 
 
+def _unplanned(tenant: Any, workflow: Any, since: Any) -> Any:
+    return (
+        (Invoice.tenant == tenant)
+        & (Invoice.workflow == workflow)
+        & (Invoice.created_at > since)
+        & Invoice.season.is_null()
+    )
+
+
+@statement
+def _count_lately(tenant: Slot, workflow: Slot, since: Slot) -> Any:
+    lately = _unplanned(tenant, workflow, since)
+    return Invoice.select(fn.COUNT(Invoice.id)).where(lately)
+
+
+def count_lately(tenant: str, workflow: str, since: datetime) -> int:
+    """Invoices that were asked for since then, outside any season."""
+    return int(_count_lately.value(tenant=tenant, workflow=workflow, since=since))
+
+
+@statement
+def _lately(tenant: Slot, workflow: Slot, currency: Slot, since: Slot) -> Any:
+    lately = _unplanned(tenant, workflow, since) & (Invoice.currency == currency)
+    return Invoice.select(Invoice.id, Invoice.total).where(lately)
+
+
+def spent_lately(tenant: str, workflow: str, currency: str, since: datetime) -> Decimal:
+    """The total of those of one currency."""
+    rows = _lately.rows(
+        tenant=tenant, workflow=workflow, currency=currency, since=since
+    )
+    return sum((row.total for row in rows), Decimal(0))
+
+
 @statement
 def _held(tenant: Slot) -> Any:
     is_held = (Invoice.tenant == tenant) & (Invoice.state == InvoiceState.HELD)

@@ -119,12 +119,16 @@ def ask(tenant: str, name: str, at: datetime, now: datetime) -> None:
     ).execute()
 
 
-def schedule(tenant: str, name: str, at: datetime, *, ran_from: datetime) -> None:
-    """The lane has run; it runs again then, or when it was asked to meanwhile."""
+def schedule(
+    tenant: str, name: str, at: datetime | None, *, ran_from: datetime
+) -> None:
+    """The lane has run; it runs again then, or when it was asked to meanwhile.
+
+    Without a moment only when it is asked to.
+    """
     was_due = Lane.due_at.is_null() | (Lane.due_at <= ran_from)
-    Lane.update(due_at=at).where(
-        _this(tenant, name) & (was_due | (Lane.due_at > at))
-    ).execute()
+    is_over = was_due if at is None else was_due | (Lane.due_at > at)
+    Lane.update(due_at=at).where(_this(tenant, name) & is_over).execute()
 
 
 @statement

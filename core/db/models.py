@@ -74,6 +74,23 @@ class ConsentAttempt(Table):
     created_at = MomentField()
 
 
+class Season(Table):
+    """Many messages that are sent out in the order and at the pace of a plan."""
+
+    tenant = CharField()
+    name = CharField(max_length=100)
+    state = CharField()
+    #: What the plan said when it was started: its bill, and its digest.
+    plan = JsonField()
+    awaited_per_day = IntegerField(default=0)
+    started_at = MomentField()
+    started_by = CharField()
+    ended_at = MomentField(null=True)
+
+    class Meta:
+        indexes = ((("tenant", "name"), True),)
+
+
 class Inbox(Table):
     """A message that the platform sent: accepted, rejected, held or done."""
 
@@ -86,6 +103,8 @@ class Inbox(Table):
     tenant = CharField(default="")
     body = TextField()
     state = CharField()
+    season_id: int | None
+    season = RowField(Season, null=True, on_delete="RESTRICT")
     received_at = MomentField()
     due_at = MomentField(null=True, index=True)
     woken_at = MomentField(null=True)
@@ -121,6 +140,10 @@ class Invoice(Table):
     asked_by = RowField(Inbox, null=True, on_delete="RESTRICT")
     undone_by_id: int | None
     undone_by = RowField(Inbox, null=True, on_delete="RESTRICT", backref="undoes")
+    season_id: int | None
+    season = RowField(Season, null=True, on_delete="RESTRICT")
+    #: Somebody waits for it: it does not stand behind those for which nobody does.
+    is_awaited = BooleanField(default=False)
     xero_id = CharField(null=True)
     xero_status = CharField(default="")
     xero_updated_at = MomentField(null=True)
@@ -143,7 +166,43 @@ class Invoice(Table):
             (("tenant", "xero_id"), True),
             (("tenant", "payer_member_id", "state"), False),
             (("state", "created_at"), False),
+            (("tenant", "workflow", "created_at"), False),
+            (("season", "state"), False),
+            (("tenant", "emailed_at"), False),
         )
+
+
+class SeasonItem(Table):
+    """One message of a season, and what the plan says that becomes of it."""
+
+    season_id: int
+    season = RowField(Season, on_delete="RESTRICT", backref="items")
+    position = IntegerField()
+    message_id = CharField(max_length=255)
+    body = TextField()
+    planned = JsonField()
+    state = CharField()
+    inbox_id: int | None
+    inbox = RowField(Inbox, null=True, on_delete="RESTRICT")
+
+    class Meta:
+        indexes = (
+            (("season", "position"), True),
+            (("season", "state", "position"), False),
+        )
+
+
+class Switch(Table):
+    """What a person has switched on, and until when it stays on by itself."""
+
+    tenant = CharField()
+    name = CharField()
+    until = MomentField(null=True)
+    changed_at = MomentField()
+    changed_by = CharField()
+
+    class Meta:
+        indexes = ((("tenant", "name"), True),)
 
 
 class InvoiceSubject(Table):
@@ -230,6 +289,7 @@ class Intent(Table):
     held_at = MomentField()
     sent_at = MomentField(null=True)
     due_at = MomentField(null=True)
+    is_awaited = BooleanField(default=False)
     tries = IntegerField(default=0)
     reason = TextField(default="")
 
@@ -251,6 +311,9 @@ class Write(Table):
     data = JsonField(default=dict)
     state = CharField(default="due")
     due_at = MomentField(null=True)
+    is_awaited = BooleanField(default=False)
+    #: Who holds it back while it is due: a paused season.
+    held_by = CharField(default="")
     intent_id: int | None
     intent = RowField(Intent, null=True, on_delete="RESTRICT")
     batch_limit = IntegerField(default=50)
@@ -260,7 +323,7 @@ class Write(Table):
     class Meta:
         indexes = (
             (("tenant", "kind", "key"), True),
-            (("tenant", "kind", "state", "due_at"), False),
+            (("tenant", "kind", "is_awaited", "state", "due_at"), False),
             (("intent",), False),
             (("state",), False),
         )
@@ -553,8 +616,11 @@ TABLES: tuple[type[Table], ...] = (
     Tenant,
     Connection,
     ConsentAttempt,
+    Season,
     Inbox,
     Invoice,
+    SeasonItem,
+    Switch,
     InvoiceSubject,
     Adoption,
     Payment,

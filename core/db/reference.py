@@ -211,15 +211,22 @@ def calls(since: datetime | None = None) -> Sequence[CallCount]:
     return list(query.order_by(CallCount.hour, CallCount.purpose, CallCount.kind))
 
 
-def calls_within(tenant: str, kind: str, status: str, now: datetime) -> int:
-    """Calls of a kind that ended so in 24 hours; whole hours, never too few."""
-    rows = CallCount.select().where(
+def calls_between(
+    tenant: str, purposes: Sequence[str], start: datetime, end: datetime
+) -> int:
+    """Calls for these purposes in the hours that begin in this time."""
+    rows = CallCount.select(CallCount.calls).where(
         (CallCount.tenant == tenant)
-        & (CallCount.kind == kind)
-        & (CallCount.status == status)
-        & (CallCount.hour > now - timedelta(hours=25))
+        & CallCount.purpose.in_(list(purposes))
+        & (CallCount.hour >= start)
+        & (CallCount.hour < end)
     )
     return sum(row.calls for row in rows)
+
+
+def forget_calls(before: datetime) -> None:
+    """Counts of earlier hours are history nobody asks for."""
+    CallCount.delete().where(CallCount.hour < before).execute()
 
 
 def last_call_at(tenant: str) -> datetime | None:

@@ -44,7 +44,8 @@ def add(
 ) -> None:
     """One thing to be written. Asked for twice, it is written once.
 
-    Without ``due_at`` it is held back until it is let go of (``let_go_of``).
+    Without ``due_at`` it is held back until it is let go of (``let_go_of``). Somebody
+    waits for it if somebody waits for its invoice.
     """
     insert_once(
         Write,
@@ -54,13 +55,23 @@ def add(
         invoice=invoice,
         data=data or {},
         due_at=due_at,
+        is_awaited=invoice is not None and invoice.is_awaited,
     )
 
 
 @statement
-def _add_locked(tenant: Slot, kind: Slot, key: Slot, data: Slot, due_at: Slot) -> Any:
+def _add_locked(
+    tenant: Slot, kind: Slot, key: Slot, data: Slot, due_at: Slot, is_awaited: Slot
+) -> Any:
     return (
-        Write.insert(tenant=tenant, kind=kind, key=key, data=data, due_at=due_at)
+        Write.insert(
+            tenant=tenant,
+            kind=kind,
+            key=key,
+            data=data,
+            due_at=due_at,
+            is_awaited=is_awaited,
+        )
         .on_conflict(
             conflict_target=[Write.tenant, Write.kind, Write.key],
             update={Write.key: key},
@@ -69,14 +80,31 @@ def _add_locked(tenant: Slot, kind: Slot, key: Slot, data: Slot, due_at: Slot) -
     )
 
 
-def add_locked(tenant: str, kind: str, key: str, due_at: datetime, data: Any) -> Write:
+def add_locked(
+    tenant: str,
+    kind: str,
+    key: str,
+    due_at: datetime,
+    data: Any,
+    *,
+    is_awaited: bool = False,
+) -> Write:
     """As ``add``; the row that stands there now, which nobody changes until the commit.
 
-    Whoever waits for this element and whoever finishes it thus see each other.
+    Whoever waits for this element and whoever finishes it thus see each other. Once
+    somebody waits for it, it goes before those for which nobody does.
     """
     row: Write = _add_locked.one(
-        tenant=tenant, kind=kind, key=key, data=data, due_at=due_at
+        tenant=tenant,
+        kind=kind,
+        key=key,
+        data=data,
+        due_at=due_at,
+        is_awaited=is_awaited,
     )
+    if is_awaited and not row.is_awaited:
+        Write.update(is_awaited=True).where(Write.id == row.id).execute()
+        row.is_awaited = True
     return row
 
 
@@ -249,59 +277,73 @@ def is_any_claimed(tenant: str, *kinds: str) -> bool:
 # -- what is due -----------------------------------------------------------------------
 
 
+def _is_due(tenant: Slot, kind: Slot, is_awaited: Slot) -> Any:
+    return (
+        _of(tenant, kind)
+        & (Write.is_awaited == is_awaited)
+        & (Write.state == WriteState.DUE)
+        & (Write.held_by == "")
+    )
+
+
 @statement
-def _due(tenant: Slot, kind: Slot, now: Slot, limit: Slot) -> Any:
+def _due(tenant: Slot, kind: Slot, is_awaited: Slot, now: Slot, limit: Slot) -> Any:
     return (
         Write.select()
-        .where(
-            _of(tenant, kind) & (Write.state == WriteState.DUE) & (Write.due_at <= now)
-        )
+        .where(_is_due(tenant, kind, is_awaited) & (Write.due_at <= now))
         .order_by(Write.due_at, Write.id)
         .limit(limit)
     )
 
 
-def due(tenant: str, kind: str, now: datetime, limit: int) -> list[Write]:
+def due(
+    tenant: str, kind: str, now: datetime, limit: int, *, is_awaited: bool = False
+) -> list[Write]:
     """The next elements, as many as may share a call: the first one's limit rules.
 
     Elements of a batch that Xero refused as a whole come back with a smaller limit,
-    so that a poison element ends alone.
+    so that a poison element ends alone. Either somebody waits for all of them, or for
+    none (``is_awaited``).
     """
-    rows: list[Write] = _due.rows(tenant=tenant, kind=kind, now=now, limit=limit)
+    rows: list[Write] = _due.rows(
+        tenant=tenant, kind=kind, is_awaited=is_awaited, now=now, limit=limit
+    )
     if not rows:
         return []
     together = min(limit, rows[0].batch_limit)
     return [row for row in rows if row.batch_limit == rows[0].batch_limit][:together]
 
 
-def count_due(tenant: str, kind: str, now: datetime, most: int) -> int:
+def count_due(
+    tenant: str, kind: str, now: datetime, most: int, *, is_awaited: bool = False
+) -> int:
     """How many are due, counted no further than ``most``."""
-    return len(_due.rows(tenant=tenant, kind=kind, now=now, limit=most))
+    return len(
+        _due.rows(tenant=tenant, kind=kind, is_awaited=is_awaited, now=now, limit=most)
+    )
 
 
-def oldest_due(tenant: str, kind: str, now: datetime) -> datetime | None:
+def oldest_due(
+    tenant: str, kind: str, now: datetime, *, is_awaited: bool = False
+) -> datetime | None:
     """Since when the longest due element waits; None: none is due."""
-    row = next(iter(_due.rows(tenant=tenant, kind=kind, now=now, limit=1)), None)
-    return row.due_at if row else None
+    rows = _due.rows(tenant=tenant, kind=kind, is_awaited=is_awaited, now=now, limit=1)
+    return rows[0].due_at if rows else None
 
 
 @statement
-def _next(tenant: Slot, kind: Slot) -> Any:
+def _next(tenant: Slot, kind: Slot, is_awaited: Slot) -> Any:
     return (
         Write.select()
-        .where(
-            _of(tenant, kind)
-            & (Write.state == WriteState.DUE)
-            & Write.due_at.is_null(False)
-        )
+        .where(_is_due(tenant, kind, is_awaited) & Write.due_at.is_null(False))
         .order_by(Write.due_at)
         .limit(1)
     )
 
 
-def next_due(tenant: str, kind: str) -> datetime | None:
+def next_due(tenant: str, kind: str, *, is_awaited: bool = False) -> datetime | None:
     """When the next element is due; None: none is, or they are held back."""
-    row = _next.first(tenant=tenant, kind=kind)
+    row = _next.first(tenant=tenant, kind=kind, is_awaited=is_awaited)
     return row.due_at if row else None
 
 

@@ -72,25 +72,41 @@ class AccessTokens(Protocol):
         ...
 
 
+class Policies(Protocol):
+    """Who may call now, and how much is left to others."""
+
+    def of(self, tenant: str) -> QuotaPolicy: ...
+
+    def opens_at(self, tenant: str, purpose: Purpose) -> datetime | None:
+        """Until when a purpose has to wait for its hours; None: it may call now."""
+        ...
+
+
 class XeroDoor:
-    """Implements ``core.calls.Door``."""
+    """Implements ``core.calls.Door``.
+
+    Args:
+        at_once: so many calls to Xero at most, whoever asks.
+    """
 
     def __init__(
         self,
         settings: XeroSettings,
-        policy: QuotaPolicy,
+        policies: Policies,
         counter: QuotaCounter,
         tokens: AccessTokens,
         clock: Clock,
         metrics: Metrics,
+        *,
+        at_once: int,
     ) -> None:
         self.settings = settings
-        self.policy = policy
+        self.policies = policies
         self.counter = counter
         self.tokens = tokens
         self.clock = clock
         self.metrics = metrics
-        self.pool = sdk_pool(policy.limits.concurrent)
+        self.pool = sdk_pool(at_once)
         self._never = threading.Event()
 
     @contextmanager
@@ -110,9 +126,13 @@ class XeroDoor:
         self.pool.clear()
 
     def _take_place(self, tenant: str, purpose: Purpose) -> Admitted:
-        waited_s = 0.0
+        opens_at = self.policies.opens_at(tenant, purpose)
+        if opens_at is not None:
+            self.metrics.quota_waits.labels(purpose, "hours").inc()
+            raise XeroWait(opens_at, f"quota: hours of {purpose}")
+        policy, waited_s = self.policies.of(tenant), 0.0
         while True:
-            answer = self.counter.admit(tenant, purpose, self.policy)
+            answer = self.counter.admit(tenant, purpose, policy)
             if isinstance(answer, Admitted):
                 return answer
             if purpose not in PATIENT or waited_s + answer.wait_s > PATIENCE_S:

@@ -127,7 +127,8 @@ RULES = InvoiceRules(
     workflow="membership",
     settings=MembershipSettings,
     rules=(
-        Rule("membership.renewal_due", RenewalDue, renewal),
+        # They come by the thousand, once a year, and nobody waits for one.
+        Rule("membership.renewal_due", RenewalDue, renewal, is_awaited=False),
         Rule("membership.cancelled", Cancelled, cancellation),
     ),
     actions=(RENEW, SUSPEND),

@@ -150,6 +150,9 @@ class Rehearsal:
                 f'api_url = "{xero["url"]}/api.xro/2.0"',
                 "[quota]",
                 *(f"{name} = {value}" for name, value in quota.items()),
+                # Everybody renews at once, and nobody is there to approve it.
+                "[plugins.membership]",
+                "guard_invoices_per_hour = 0",
                 "",
             ]
         )

@@ -1,22 +1,24 @@
 """The quota rule in plain Python: lists, no Redis, as slow and as plain as can be."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from core.quota import (
     CALL_LEASE_S,
     WINDOW_S,
+    Left,
     Purpose,
     QuotaPolicy,
     Remaining,
-    Reserve,
     Wait,
 )
 
 WINDOW = WINDOW_S * 1000
 LEASE = CALL_LEASE_S * 1000
 HOUR = 3_600_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NEW_DAY = 0.1
 DAY = 24 * HOUR
 POLL = 50
 
@@ -77,6 +79,7 @@ class Tenant(Places):
     read_at: int = 0
     read_by: int = 0
     asked_at: int = 0
+    ends_at: int = 0
 
     def last_day(self, now: int) -> int:
         return sum(n for hour, n in self.counted if (hour + 1) * HOUR + DAY > now)
@@ -87,21 +90,25 @@ class Tenant(Places):
     def read_day(self, now: int, said: int, call: Call) -> None:
         if call.admitted_at < self.read_by:
             return
-        self.day_left = said - self.under_way(now)
+        left = said - self.under_way(now)
+        before, limit = self.day_left, self.day
+        if before is not None and limit and left > before + NEW_DAY * limit:
+            self.ends_at = now + DAY
+        self.day_left = left
         self.read_at, self.read_by = now, call.admitted_at
         if self.day is not None and said < (own := self.day - self.last_day(now)):
             self.counted.append((now // HOUR, own - self.day_left))
 
-    def take_from_day(self, now: int, limit: int | None, reserve: Reserve) -> None:
-        if limit is not None and self.day_wait(now, limit, reserve)[1]:
+    def take_from_day(self, now: int, limit: int | None, kept: int | None) -> None:
+        if limit is not None and self.day_wait(now, limit, kept or 0)[1]:
             self.asked_at = now
         self.counted.append((now // HOUR, 1))
         if self.day_left is not None:
             self.day_left -= 1
 
-    def day_wait(self, now: int, limit: int, reserve: Reserve) -> tuple[int, bool]:
+    def day_wait(self, now: int, limit: int, kept: int) -> tuple[int, bool]:
         """How long, and whether a call now is made only to ask."""
-        left, kept = self.left(now, limit), math.floor(limit * reserve.day_share)
+        left = self.left(now, limit)
         if left > kept:
             return 0, False
         moments = sorted({(hour + 1) * HOUR + DAY for hour, _ in self.counted})
@@ -111,9 +118,14 @@ class Tenant(Places):
             if moment > now and limit - self.last_day(moment) > kept
         )
         wait = next(enough, now + DAY) - now
-        if self.day_left is not None and left > 0:
-            wait = min(wait, max(0, max(self.read_at, self.asked_at) + HOUR - now))
-        return wait, wait == 0
+        if self.day_left is None:
+            return wait, False
+        looked_at = max(self.read_at, self.asked_at)
+        if looked_at < self.ends_at:
+            wait = min(wait, self.ends_at - now)
+        if left > 0:
+            wait = min(wait, looked_at + HOUR - now)
+        return max(0, wait), wait <= 0
 
 
 class QuotaModel:
@@ -122,6 +134,7 @@ class QuotaModel:
         self.tenants: dict[str, Tenant] = {}
         self.app = Places()
         self.app_minute: int | None = None
+        self.app_block_until = 0
 
     def tenant(self, name: str) -> Tenant:
         return self.tenants.setdefault(name, Tenant())
@@ -147,7 +160,7 @@ class QuotaModel:
         call = Call(token, now)
         tenant.calls.append(call)
         self.app.calls.append(call)
-        tenant.take_from_day(now, policy.limits.day, policy.reserves[purpose])
+        tenant.take_from_day(now, policy.limits.day, policy.kept_of_day(purpose))
         tenant.minute, tenant.day = policy.limits.minute, policy.limits.day
         self.app_minute = policy.limits.app_minute
         return None
@@ -156,7 +169,7 @@ class QuotaModel:
         self, tenant: Tenant, purpose: Purpose, policy: QuotaPolicy
     ) -> Iterator[tuple[int, str]]:
         limits, reserve, now = policy.limits, policy.reserves[purpose], self.now
-        yield tenant.block_until - now, "block"
+        yield max(tenant.block_until, self.app_block_until) - now, "block"
         yield tenant.quiet_until - now, "unproven"
         if tenant.under_way(now) and not tenant.proven:
             yield POLL, "unproven"
@@ -169,7 +182,8 @@ class QuotaModel:
             cap = max(1, limits.app_minute - reserve.minute)
             yield self.app.wait(now, cap), "app_minute"
         if limits.day is not None:
-            yield tenant.day_wait(now, limits.day, reserve)[0], "day"
+            kept = policy.kept_of_day(purpose) or 0
+            yield tenant.day_wait(now, limits.day, kept)[0], "day"
 
     def complete(self, name: str, token: str, remaining: Remaining) -> None:
         tenant, now = self.tenant(name), self.now
@@ -197,17 +211,26 @@ class QuotaModel:
             tenant.calls.remove(call)
             self.app.calls.remove(call)
 
-    def block(self, name: str, until: int) -> None:
+    def block(self, name: str, until: int, reason: str) -> None:
+        if reason == "appminute":
+            self.app_block_until = max(self.app_block_until, until)
+            return
         tenant = self.tenant(name)
         tenant.block_until = max(tenant.block_until, until)
+        if reason == "day":
+            tenant.ends_at = until
 
-    def remaining(self, name: str, policy: QuotaPolicy) -> Remaining:
+    def remaining(self, name: str, policy: QuotaPolicy) -> Left:
+        """The end of the day as milliseconds since the beginning, None for none."""
         tenant, limits, now = self.tenant(name), policy.limits, self.now
         if not tenant.opened:
-            return Remaining()
+            return Left()
         minute = limits.minute and max(0, limits.minute - tenant.held(now))
         app_minute = limits.app_minute and max(
             0, limits.app_minute - self.app.held(now)
         )
         day = limits.day and max(0, tenant.left(now, limits.day))
-        return Remaining(minute=minute, day=day, app_minute=app_minute)
+        return Left(minute, day, app_minute, self.moment(tenant.ends_at))
+
+    def moment(self, at: int) -> datetime | None:
+        return EPOCH + timedelta(milliseconds=at) if at else None

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from bus.intake import ABANDONED_AFTER_MS, GROUP, Intake
-from core.accepting import Entry
+from core.message_reading import Entry
 from core.waking import LaneName
 from sandbox import AdjustableClock
 from tests.servers import wait_until

@@ -24,6 +24,7 @@ from core.quota import (
     CALL_LEASE_S,
     WINDOW_S,
     Admitted,
+    Left,
     Limits,
     Purpose,
     QuotaPolicy,
@@ -369,7 +370,7 @@ def test_a_withdrawn_call_is_given_back_to_the_day(proven: RedisQuotaCounter) ->
 
 @pytest.mark.parametrize(
     ("purpose", "kept"),
-    [(PAYMENTS, 0), (INTERACTIVE, 50), (BULK, 200), (HOUSEKEEPING, 250)],
+    [(PAYMENTS, 0), (INTERACTIVE, 50), (BULK, 200), (HOUSEKEEPING, 50)],
 )
 def test_each_purpose_leaves_its_share_of_the_day(
     proven: RedisQuotaCounter, purpose: Purpose, kept: int
@@ -447,7 +448,57 @@ def test_thousands_of_phantoms_of_the_app_are_counted(
     assert proven.remaining(OTHER, app).app_minute == 3
 
 
+def test_a_header_that_says_many_more_is_a_new_day(
+    proven: RedisQuotaCounter, clock: VirtualClock
+) -> None:
+    day = policy(day=1_000)
+    proven.complete(admit(proven, day), Remaining(day=300))
+    assert proven.remaining(TENANT, day).day_ends_at is None
+    clock.advance(3_600)
+    proven.complete(admit(proven, day), Remaining(day=350))  # calls that never arrived
+    assert proven.remaining(TENANT, day).day_ends_at is None
+    clock.advance(3_600)
+    proven.complete(admit(proven, day), Remaining(day=999))
+    ends_at = proven.remaining(TENANT, day).day_ends_at
+    assert ends_at == clock.now() + timedelta(hours=24)
+
+
+def test_when_the_day_should_have_ended_one_call_looks(
+    proven: RedisQuotaCounter, clock: VirtualClock
+) -> None:
+    """Though nothing was left when somebody looked last."""
+    day = policy(day=1_000)
+    proven.complete(admit(proven, day), Remaining(day=0))
+    proven.block(TENANT, clock.now() + timedelta(hours=5), "day")
+    assert refusal(proven, day, BULK) == Wait(5 * 3_600, "block")
+    clock.advance(5 * 3_600)
+    asking = admit(proven, day, BULK)
+    assert refusal(proven, day, BULK).reason == "day"
+    proven.complete(asking, Remaining(day=999))
+    admit(proven, day, BULK)
+
+
+def test_what_is_kept_of_the_day_may_be_more_or_less_than_a_share(
+    proven: RedisQuotaCounter,
+) -> None:
+    day = replace(policy(day=1_000), kept={BULK: 340, HOUSEKEEPING: 7})
+    proven.complete(admit(proven, day), Remaining(day=300))
+    assert refusal(proven, day, BULK).reason == "day"
+    admit(proven, day, HOUSEKEEPING)
+    assert day.kept_of_day(INTERACTIVE) == 50
+
+
 # --- block
+
+
+def test_a_block_of_the_apps_minute_is_every_tenants(
+    proven: RedisQuotaCounter, clock: VirtualClock
+) -> None:
+    proven.block(TENANT, clock.now() + timedelta(seconds=10), "appminute")
+    for tenant in (TENANT, OTHER):
+        assert refusal(proven, policy(), tenant=tenant) == Wait(10, "block")
+    clock.advance(10)
+    admit(proven, policy(), tenant=OTHER)
 
 
 def test_a_block_holds_until_its_moment(
@@ -531,11 +582,11 @@ def test_headers_of_before_the_loss_prove_nothing(
 
 
 def test_what_is_not_known_is_not_reported(counter: RedisQuotaCounter) -> None:
-    assert counter.remaining(TENANT, QuotaPolicy()) == Remaining()
+    assert counter.remaining(TENANT, QuotaPolicy()) == Left()
 
 
 def test_a_lifted_limit_has_no_remainder(proven: RedisQuotaCounter) -> None:
-    assert proven.remaining(TENANT, policy(day=10)) == Remaining(day=9)
+    assert proven.remaining(TENANT, policy(day=10)) == Left(day=9)
 
 
 # --- Redis itself in trouble
@@ -556,7 +607,7 @@ def test_without_redis_nothing_is_admitted_and_nothing_raised(
         counter.complete(Admitted(TENANT, "token"), NO_HEADERS)
         counter.withdraw(Admitted(TENANT, "token"))
         counter.block(TENANT, clock.now(), "day")
-        assert counter.remaining(TENANT, QuotaPolicy()) == Remaining()
+        assert counter.remaining(TENANT, QuotaPolicy()) == Left()
 
 
 def test_a_full_redis_still_counts(
@@ -629,7 +680,12 @@ steps = st.one_of(
     st.tuples(st.just("complete"), st.integers(0, 9), headers),
     st.tuples(st.just("withdraw"), st.integers(0, 9)),
     st.tuples(st.just("advance"), durations),
-    st.tuples(st.just("block"), tenants, durations),
+    st.tuples(
+        st.just("block"),
+        tenants,
+        durations,
+        st.sampled_from(["minute", "day", "appminute"]),
+    ),
     st.tuples(st.just("lift"), st.sampled_from(["minute", "day", "app_minute"])),
     st.tuples(st.just("flushall")),
 )
@@ -678,10 +734,10 @@ class Rehearsal:
             self.counter.withdraw(call)
             self.model.withdraw(call.tenant, call.token)
 
-    def block(self, tenant: str, ms: int) -> None:
+    def block(self, tenant: str, ms: int, reason: str) -> None:
         until = self.clock.now() + timedelta(milliseconds=ms)
-        self.counter.block(tenant, until, "minute")
-        self.model.block(tenant, self.model.now + ms)
+        self.counter.block(tenant, until, reason)
+        self.model.block(tenant, self.model.now + ms, reason)
 
     def lift(self, limit: str) -> None:
         now = self.policy.limits

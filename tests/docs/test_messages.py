@@ -13,14 +13,15 @@ from core.members import Address, Member, MemberUpdated
 from core.messages import SOURCE, OutboundMessage, as_cloud_event, read_envelope
 from core.messages import validated as read_data
 from core.money import MoneyData
+from core.plan_requests import PlanRequested
 from core.registry import Registry
 from core.settings import BusSettings
 from plugins.membership.messages import Cancelled, Renewal, RenewalDue
-from tests.docs.pages import ROOT, code, headings, page, rows, section
+from tests.docs.pages import ROOT, bare, code, headings, page, rows, section
 
 TEXT = page("docs/messages.md")
 REGISTRY = Registry.installed()
-TYPE_OUT = r"(message|invoice|contact)\.[a-z_]+"
+TYPE_OUT = r"(message|invoice|contact|season)\.[a-z_]+"
 EXAMPLES: list[dict[str, Any]] = [json.loads(block) for block in code(TEXT, "json")]
 SENT = [example for example in EXAMPLES if example["source"] != SOURCE]
 RECEIVED = [example for example in EXAMPLES if example["source"] == SOURCE]
@@ -31,7 +32,8 @@ def types_out() -> Iterator[str]:
     yield from (message_type for _, message_type in TOLD.values())
     for workflow in REGISTRY.workflows.values():
         yield from workflow.rules.actions
-    for module in ("answers", "invoice_messages", "contact_messages"):
+    modules = ("answers", "invoice_messages", "contact_messages", "seasons/requests")
+    for module in modules:
         tree = ast.parse((ROOT / "core" / f"{module}.py").read_text())
         for node in ast.walk(tree):
             value = getattr(node, "value", None)
@@ -71,7 +73,8 @@ def test_example_out_has_the_attributes_that_are_sent(example: dict[str, Any]) -
     message = OutboundMessage(example["type"], example["subject"], {}, (), "id")
     moment = read_envelope(example).time
     sent = as_cloud_event(message, tenant="main", at=moment, sequence=1)
-    is_ordered = not example["type"].startswith(("message.", "contact."))
+    unordered = ("message.", "contact.", "season.")
+    is_ordered = not example["type"].startswith(unordered)
     # Xero's own changes answer no message.
     missing = set(sent) - set(example) - {"sequence", "tenant", "inreplyto"}
     assert set(example) <= set(sent)
@@ -91,11 +94,13 @@ def test_attributes_of_what_comes_back_are_explained(attribute: str) -> None:
         ("`membership.renewal_due`", [RenewalDue]),
         ("`membership.cancelled`", [Cancelled]),
         ("`member.updated`", [MemberUpdated]),
+        ("`season.plan_requested`", [PlanRequested]),
         ("A person or body", [Member]),
     ],
 )
 def test_every_field_has_a_row(heading: str, models: list[type[BaseModel]]) -> None:
-    named = {row[0].strip("`") for row in rows(section(TEXT, heading))}
+    cells = [row[0] for row in rows(section(TEXT, heading))]
+    named = {bare(name) for cell in cells for name in cell.split(", ")}
     assert named == {name for model in models for name in model.model_fields}
 
 

@@ -30,11 +30,13 @@ from core.calls import Admit, Slot
 from core.contact_reading import ContactReadsLane
 from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
+from core.day_shares import TenantPolicies
 from core.db import lanes, processes, reference
 from core.db.database import migrate, transaction
 from core.db.fields import MomentField
 from core.db.proxy import proxy
 from core.email_writes import EmailInvoices
+from core.forecasting import Forecasting
 from core.handling import Handler
 from core.invariants import Invariants
 from core.invoice_writes import RaiseInvoices
@@ -45,6 +47,9 @@ from core.pump import Pump
 from core.reading import ReadsLane
 from core.reference_data import ReferenceLane
 from core.registry import Registry
+from core.seasons.lane import SeasonLane
+from core.seasons.planning import Planner
+from core.seasons.requests import PlanAnswering
 from core.settings import Settings, settings_from
 from core.settling import Settler
 from core.sweeping import SweepLane
@@ -52,7 +57,7 @@ from core.void_writes import VoidInvoices
 from core.waking import LaneName
 from core.workflow_settings import WorkflowTables
 from core.write_kind import WriteKind
-from core.writing import WriteLane
+from core.writing import write_lanes
 from core.xero.door import XeroDoor
 from core.xero.oauth import XeroOAuth
 from core.xero.sealing import Seal
@@ -134,15 +139,31 @@ class Process:
         stopping = threading.Event()
         oauth = XeroOAuth(settings.xero, TokenTransport(lab.way))
         self.tokens = Tokens(settings, oauth, lab.seal, clock, name)
-        counter = RedisQuotaCounter(
+        self.counter = counter = RedisQuotaCounter(
             lab.redis, clock=clock, history=reference, holder=name
         )
-        policy = settings.quota.policy()
-        door = XeroDoor(settings.xero, policy, counter, self.tokens, clock, metrics)
+        policies = TenantPolicies(settings, counter, clock)
+        door = XeroDoor(
+            settings.xero,
+            policies,
+            counter,
+            self.tokens,
+            clock,
+            metrics,
+            at_once=settings.quota.concurrent,
+        )
         door.pool = ApiPool(lab.way)
         settler = Settler(lab.registry, self.turns, clock, metrics)
+        planner = Planner(settings, lab.registry, lab.tables, clock)
         self.handler = Handler(
-            settings, lab.registry, lab.tables, settler, self.turns, clock, metrics
+            settings,
+            lab.registry,
+            lab.tables,
+            settler,
+            PlanAnswering(settings, planner, counter, clock),
+            self.turns,
+            clock,
+            metrics,
         )
         writes: tuple[WriteKind, ...] = (
             CreateContacts(settings, self.turns, clock),
@@ -151,26 +172,25 @@ class Process:
             EmailInvoices(settings, self.turns, clock),
             VoidInvoices(settler, clock),
         )
+        accepting = MessageDoor(settings, lab.registry, clock, metrics)
         works: dict[LaneName, LaneWork] = {
             LaneName.REFERENCE: ReferenceLane(settings, door, clock),
             LaneName.MIRROR: MirrorLane(settings, door, clock),
             LaneName.CONTACT_READS: ContactReadsLane(settings, door, self.turns, clock),
             LaneName.READS: ReadsLane(door, settler, clock),
             LaneName.SWEEP: SweepLane(settings, door, settler, clock),
-            **{
-                LaneName(kind.name): WriteLane(lab.counted(kind), door, clock, name)
-                for kind in writes
-            },
+            LaneName.SEASON: SeasonLane(accepting, self.turns, clock),
+            **write_lanes([lab.counted(kind) for kind in writes], door, clock, name),
         }
         self.runner = LaneRunner(works, self.turns, clock, name, stopping)
         # One for all: a new one would measure at once, a third of a scenario's time.
+        forecasting = Forecasting(settings, counter, policies, clock, metrics)
         lab.invariants = lab.invariants or Invariants(
-            ["platform"], self.runner, clock, metrics
+            ["platform"], self.runner, forecasting, clock, metrics
         )
         self.pump = Pump(
             self.runner, self.turns, counter, lab.invariants, clock, gone=list
         )
-        accepting = MessageDoor(settings, lab.registry, clock, metrics)
         # One consumer for all: by its own clock Redis lets another take over.
         self.intake = Intake(lab.redis, STREAM_IN, "lab", accepting, self.turns, clock)
         self.relay = Relay(lab.redis, STREAM_OUT, ["platform"], name, clock, metrics)
@@ -196,11 +216,14 @@ class Lab:
         redis_socket: str,
         folder: Path,
         tenant: Mapping[str, Any] | None = None,
+        limits: Limits = LIFTED,
+        quota: Mapping[str, Any] = OWN_LIFTED,
+        is_mailed: bool = True,
     ) -> None:
         self.life = Life()
         self.clock = LabClock()
         self.service = XeroService(
-            self.clock, App(redirect_uris=[CALLBACK]), [Organisation()], LIFTED
+            self.clock, App(redirect_uris=[CALLBACK]), [Organisation()], limits
         )
         self.way = Way(
             SandboxDoor(self.service, lambda: ADDRESS),
@@ -212,13 +235,13 @@ class Lab:
         self.redis.life = self.life
         self.redis.flushall()
         self.registry = Registry.installed()
-        values = _settings(self.service.app, folder)
+        values = {**_settings(self.service.app, folder), "quota": quota}
         self.settings = settings_from({**values, "tenants": {"main": tenant or {}}})
         self._tables = {
             is_mailed: _tables(self.settings, self.registry, is_mailed)
             for is_mailed in (True, False)
         }
-        self.is_mailed = True
+        self.is_mailed = is_mailed
         #: Lanes that may run; a wake of any other is lost, as a hint may be.
         self.allowed = frozenset(LaneName)
         self.metrics = Metrics()
@@ -288,21 +311,21 @@ class Lab:
             Endless: it turns in a circle.
         """
         for _ in range(MOST_ROUNDS):
-            has_worked = self._round()
+            has_worked = self.round()
             if not has_worked and reached():
                 return
             if not has_worked:
-                self._move_on()
+                self.move_on()
         raise Endless(f"{MOST_ROUNDS} rounds, and no end")
 
     def work(self) -> None:
         """Until nobody has anything to do at this moment; no time passes."""
         for _ in range(MOST_ROUNDS):
-            if not self._round():
+            if not self.round():
                 return
         raise Endless(f"{MOST_ROUNDS} rounds, and no end")
 
-    def _round(self) -> bool:
+    def round(self) -> bool:
         """Each part has its turn; whether there was anything to do."""
         try:
             return self._turns_of(self.process)
@@ -346,7 +369,7 @@ class Lab:
             process.intake.take(None)
         return waiting
 
-    def _move_on(self, at_most: datetime | None = None) -> None:
+    def move_on(self, at_most: datetime | None = None) -> None:
         """Nobody has anything to do: to the next moment at which somebody has."""
         now = self.clock.now()
         ahead = _next_moment(now) or now + timedelta(seconds=1)
@@ -376,8 +399,8 @@ class Lab:
         self._start()
         ends_at = self.clock.now() + time
         while self.clock.now() < ends_at:
-            if not self._round():
-                self._move_on(at_most=ends_at)
+            if not self.round():
+                self.move_on(at_most=ends_at)
         self.process = frozen
         return self.clock.now() - began
 
@@ -476,7 +499,6 @@ def _stored(moment: datetime) -> int | None:
 def _settings(app: App, folder: Path) -> Mapping[str, Any]:
     return {
         "data_folder": folder,
-        "quota": OWN_LIFTED,
         "xero": {
             "client_id": app.client_id,
             "client_secret": app.client_secret,

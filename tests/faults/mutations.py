@@ -23,7 +23,6 @@ from core import (
     people,
     writing,
 )
-from core.accepting import Entry
 from core.contact_update_writes import UpdateContacts
 from core.contact_writes import CreateContacts
 from core.db import inbox, intents, outbox, reads, writes
@@ -33,6 +32,7 @@ from core.db.writes import WriteState
 from core.email_writes import EmailInvoices
 from core.errors import XeroUnreachable
 from core.invoice_writes import RaiseInvoices
+from core.message_reading import Entry
 from core.reading import ReadsLane
 from core.write_kind import ABSENT, Outcome
 from core.writing import WriteLane

@@ -36,6 +36,9 @@ class Run:
     kept: Path | None = None
 
 
+#: Units of what depends on the machine.
+TIMED = frozenset({"s", "ms", "MB"})
+
 #: Given the run, the figures in the order in which they are shown.
 Collect = Callable[[Run], Iterable[Figure]]
 
@@ -116,6 +119,20 @@ def show(result: Result, console: Console) -> None:
     console.print(f"{result.topic}: measured in {result.seconds} s")
     for name in result.falls_short:
         console.print(f"[red]falls short[/]: {name}")
+
+
+def show_timed(results: Sequence[Result], console: Console) -> None:
+    """One table of all topics: what took time or memory; and what falls short."""
+    table = Table(box=None)
+    for heading in ("", "topic", "figure", "value", "bound"):
+        table.add_column(heading, overflow="fold")
+    for result in results:
+        for figure in result.figures:
+            if figure.unit in TIMED or figure.falls_short:
+                value = f"{_written(figure.value)} {figure.unit}".strip()
+                bound = "" if figure.bound is None else str(figure.bound)
+                table.add_row(_mark(figure), result.topic, figure.name, value, bound)
+    console.print(table)
 
 
 def write(result: Result, file: Path) -> None:

@@ -98,7 +98,7 @@ def test_each_table_has_its_indexes_by_name(fresh_books: None) -> None:
     assert {"outbox_unsent", "outbox_message_id"} <= indexes("outbox").keys()
     assert indexes("problem")["problem_open"][1] is True
     assert "stream_id IS NULL" in indexes("outbox")["outbox_unsent"][2]
-    assert len(references("invoice")) == 2
+    assert len(references("invoice")) == 3
 
 
 def test_migrating_twice_does_nothing_the_second_time(database_url: str) -> None:

@@ -181,6 +181,8 @@ class Stage:
                 "roles": {f"{name}_port": 0 for name in ports}
                 | {"worker_processes": 1},
                 "quota": OWN_LIFTED,
+                # More renew in an hour than any body has members.
+                "plugins": {"membership": {"guard_invoices_per_hour": 0}},
                 "sweep": {"invoices_every_s": SWEEP_EVERY_S},
                 "xero": {
                     "client_id": xero["client_id"],

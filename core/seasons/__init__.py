@@ -1,0 +1,1 @@
+"""Seasons: planned before the first call, and carried out as planned."""
