@@ -39,6 +39,8 @@ local DAY = 24 * HOUR
 local POLL = 50
 -- unpack() fails on some thousands of values.
 local PHANTOMS_AT_ONCE = 1000
+-- What is kept of the day shrinks with it: worth another look after this.
+local SHRINKS = 15 * 60 * 1000
 -- A header that says so many more than we think: a new day, not calls that never arrived.
 local NEW_DAY = 0.1
 
@@ -136,7 +138,7 @@ local function until_day(limit, reserve)
     wait = math.min(wait, ends_at - now)
   end
   if left > 0 then
-    wait = math.min(wait, looked_at + HOUR - now)
+    wait = math.min(wait, looked_at + HOUR - now, SHRINKS)
   end
   wait = math.max(0, wait)
   return wait, wait == 0

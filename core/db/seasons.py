@@ -250,26 +250,23 @@ def without_paused(tenant: str, due: Sequence[Write]) -> Sequence[Write]:
 def calls_of(season: Season) -> dict[str, int]:
     """Calls for its invoices and e-mails by kind, each try counted.
 
-    Contacts and their updates are counted where a member of its invoices was among
-    them since it started.
+    Of contacts all that were written in its time: what was asked of Xero twice stands
+    in the books only with its last call.
     """
     of_invoices = (
         Write.select(Write.intent)
         .join(Invoice, on=(Write.invoice == Invoice.id))
         .where(Invoice.season == season.id)
     )
-    payers = Invoice.select(Invoice.payer_member_id).where(Invoice.season == season.id)
-    of_contacts = Write.select(Write.intent).where(
-        (Write.tenant == season.tenant)
-        & Write.kind.in_([LaneName.CONTACTS, LaneName.CONTACT_UPDATES])
-        & Write.key.in_(payers)
+    of_contacts = (Intent.tenant == season.tenant) & Intent.kind.in_(
+        [LaneName.CONTACTS, LaneName.CONTACT_UPDATES]
     )
+    in_its_time = Intent.created_at >= season.started_at
+    if season.ended_at is not None:
+        in_its_time &= Intent.created_at <= season.ended_at
     rows = (
         Intent.select(Intent.kind, fn.SUM(Intent.tries).alias("tries"))
-        .where(
-            (Intent.created_at >= season.started_at)
-            & (Intent.id.in_(of_invoices) | Intent.id.in_(of_contacts))
-        )
+        .where(in_its_time & (Intent.id.in_(of_invoices) | of_contacts))
         .group_by(Intent.kind)
     )
     return {row.kind: int(row.tries) for row in rows}

@@ -14,6 +14,7 @@ from typing import Any
 from core import drafting, reference_data
 from core.agreeing import Side
 from core.business_days import day_of, due_on
+from core.calls import IDS_TOGETHER
 from core.clock import Clock
 from core.contact_fields import is_empty, said, same, shown
 from core.contacts import deciding
@@ -227,18 +228,22 @@ def _block(some: Sequence[Planned], made: set[str]) -> Block:
     made.update(each.payer_id for each in invoices)
     counts = {
         LaneName.CONTACTS: any(e.contact is Contact.CREATE for e in fresh),
-        LaneName.CONTACT_UPDATES: any(
-            e.is_updated or e.contact is Contact.RESTORE for e in fresh
-        ),
+        # Before they are updated they are read, and go on as they come.
+        LaneName.CONTACT_UPDATES: -(-sum(map(_changes, fresh)) // IDS_TOGETHER),
         LaneName.INVOICES: bool(invoices),
         LaneName.VOIDS: any(each.outcome is Outcome.UNDO for each in some),
     }
-    calls = {f"write_{kind.value}": 1 for kind, needed in counts.items() if needed}
+    calls = {f"write_{kind.value}": int(n) for kind, n in counts.items() if n}
     emails = sum(each.is_emailed for each in invoices)
     if emails:
         calls[EMAILS] = emails
     last = max((each.raise_on for each in some if each.raise_on), default=None)
     return Block(len(some), calls, last)
+
+
+def _changes(each: Planned) -> bool:
+    """Whether the contact is to be updated or restored."""
+    return each.is_updated or each.contact is Contact.RESTORE
 
 
 @dataclass

@@ -19,6 +19,7 @@ LEASE = CALL_LEASE_S * 1000
 HOUR = 3_600_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEW_DAY = 0.1
+SHRINKS = HOUR // 4
 DAY = 24 * HOUR
 POLL = 50
 
@@ -124,7 +125,7 @@ class Tenant(Places):
         if looked_at < self.ends_at:
             wait = min(wait, self.ends_at - now)
         if left > 0:
-            wait = min(wait, looked_at + HOUR - now)
+            wait = min(wait, looked_at + HOUR - now, SHRINKS)
         return max(0, wait), wait <= 0
 
 

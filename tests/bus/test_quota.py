@@ -386,10 +386,10 @@ def test_one_call_an_hour_may_use_the_reserve_to_see_whether_a_new_day_began(
 ) -> None:
     day = policy(day=1_000)
     proven.complete(admit(proven, day), Remaining(day=200))
-    assert refusal(proven, day, BULK) == Wait(3_600, "day")
+    assert refusal(proven, day, BULK) == Wait(900, "day")
     clock.advance(3_600)
     asking = admit(proven, day, BULK)
-    assert refusal(proven, day, BULK) == Wait(3_600, "day")
+    assert refusal(proven, day, BULK) == Wait(900, "day")
     proven.complete(asking, Remaining(day=1_000))
     admit(proven, day, BULK)
 

@@ -19,9 +19,12 @@ from typing import Any
 
 import structlog
 
+from core.contact_fields import as_xero_has_it, is_empty
+from core.contact_fields import said as of_member
 from core.db import seasons
 from core.db.models import CallCount, Invoice, Payment
 from core.db.seasons import SeasonState
+from core.members import Member
 from core.quota import Purpose
 from core.seasons.bill import Bill, bill
 from core.seasons.carrying_out import Seasons
@@ -30,13 +33,13 @@ from core.seasons.planning import Plan, Planner, blocks
 from core.webhook_events import WebhookEvent
 from core.webhook_receiving import WebhookReceiver
 from sandbox import Limits
-from sandbox.platform.people import Member, people
+from sandbox.platform.people import people
 from sandbox.xero import contacts as sandbox_contacts
 from sandbox.xero import payments as sandbox_payments
 from sandbox.xero.books import Event
 from sandbox.xero.fields import Fields
 from tests.faults.lab import LIFTED, OWN_LIFTED, Lab
-from tests.messages import renewal_due
+from tests.messages import Data, renewal_due
 from tests.servers import running_redis
 from tests.world import PRICES_CSV
 
@@ -46,6 +49,9 @@ DAY = timedelta(days=1)
 #: Xero's Starter tier, and the reserve of a fifth that is the default.
 STARTER = Limits(day=1_000)
 STARTER_QUOTA = {"minute": 60, "day": 1_000, "emails_per_day": 1_000}
+
+#: Before the season the daemon has run for so long.
+WARM_UP = timedelta(days=2)
 
 #: Nothing takes longer; whatever does turns in a circle.
 ENDS_WITHIN = timedelta(days=60)
@@ -133,18 +139,21 @@ class Rehearsal:
 
 
 def season(
-    lab: Lab, members: Sequence[Member], payments_per_day: int
+    lab: Lab, members: Sequence[Data], payments_per_day: int
 ) -> Mapping[str, Any]:
     """Planned, sent out to its end, and what came of it."""
     dice = random.Random(SEED)  # noqa: S311 the same payments each time
-    asked = [renewal_due(dict(member.shape)) for member in members]
+    rehearsal = Rehearsal(lab, payments_per_day, dice)
+    # It has been running for a while, and so knows when Xero's day ends.
+    known_from = lab.clock.now() + WARM_UP
+    rehearsal.run(lambda: lab.clock.now() >= known_from)
+    asked = [renewal_due(member) for member in members]
     bodies = [json.dumps(message).encode() for message in asked]
     before = _writes(lab)
     began = time.monotonic()
     plan, cost = planned(lab, bodies, payments_per_day)
     plan_s = time.monotonic() - began
     plan_writes = _writes(lab) - before
-    rehearsal = Rehearsal(lab, payments_per_day, dice)
     started_at = lab.clock.now()
     row = Seasons("main", lab.clock).start(
         "season", plan, cost, bodies, "figures", payments_per_day
@@ -171,6 +180,8 @@ def season(
         "days": days,
         "days_at_best": cost.days_at_best,
         "calls": sum(spent.values()),
+        "planned_by_kind": dict(cost.calls),
+        "calls_by_kind": spent,
         "calls_without_emails": sum(spent.values()) - spent.get("emails", 0),
         "limited": sum(lab.service.gatekeeper.limited.values()),
         "counted": sum(row.calls for row in CallCount.select()),
@@ -238,7 +249,7 @@ def _raised_twice() -> int:
 
 
 def measure(count: int, *, limited: bool, known: bool, payments: int) -> Any:
-    some = people(count, random.Random(SEED))  # noqa: S311 the same people each time
+    some = list(_members(count))
     limits, quota = (STARTER, STARTER_QUOTA) if limited else (LIFTED, OWN_LIFTED)
     with running_redis() as redis, tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "prices.csv").write_text(PRICES_CSV, encoding="utf-8")
@@ -256,18 +267,26 @@ def measure(count: int, *, limited: bool, known: bool, payments: int) -> Any:
         return season(lab, some, payments)
 
 
-def _contacts(members: Sequence[Member]) -> Iterator[dict[str, Any]]:
-    """Each by number; namesakes bear theirs in their names, as Xero wants it."""
+def _members(count: int) -> Iterator[Data]:
+    """As the platform knows them; each with a name that nobody else has."""
     names: set[str] = set()
-    for member in members:
+    for member in people(count, random.Random(SEED)):  # noqa: S311 always the same
         is_taken = member.name.casefold() in names
         names.add(member.name.casefold())
-        name = f"{member.name} ({member.member_id})" if is_taken else member.name
-        yield {
-            "Name": name,
-            "EmailAddress": member.email,
-            "ContactNumber": member.member_id,
-        }
+        name = f"{member.name} {member.member_id}" if is_taken else member.name
+        yield {**member.shape, "name": name}
+
+
+def _contacts(members: Sequence[Data]) -> Iterator[dict[str, Any]]:
+    """Each by number, with all that the platform says of them."""
+    for member in members:
+        yield {**_details(member), "ContactNumber": member["id"]}
+
+
+def _details(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """What Xero knows of a member who has not changed since the last season."""
+    said = of_member(Member.model_validate(shape))
+    return dict(as_xero_has_it({f: v for f, v in said.items() if not is_empty(v)}))
 
 
 if __name__ == "__main__":
