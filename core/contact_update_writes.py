@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from core import people
-from core.calls import Admit, XeroAnswer
+from core.calls import IDS_TOGETHER, Admit, XeroAnswer
 from core.clock import Clock
 from core.contact_fields import answered, as_xero_has_it, same, shown
 from core.contact_lookup import by_id, look_up
@@ -41,7 +41,8 @@ class UpdateContacts(WriteKind):
 
     name = LaneName.CONTACT_UPDATES.value
     purpose = Purpose.BULK
-    batch = writes.BATCH_LIMIT
+    #: As many as one read tells of: what became of a call is found by one.
+    batch = IDS_TOGETHER
 
     def __init__(self, settings: Settings, waker: Waker, clock: Clock) -> None:
         self.settings = settings
