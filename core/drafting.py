@@ -9,7 +9,7 @@ from core import adopted, answers, invoice_messages, people, rebuilding
 from core.business_days import start_of
 from core.contacts import deciding, waiting
 from core.contacts.resolution import Creating, Known, Undecided
-from core.db import inbox, invoices, outbox
+from core.db import inbox, invoices, outbox, seasons
 from core.db.database import atomically
 from core.db.inbox import InboxState
 from core.db.invoices import ENDED, InvoiceState
@@ -63,6 +63,7 @@ def commit_draft(
     total = total_of(draft, setup.rates)
     if not inbox.finish(row.id, InboxState.DONE):
         return None
+    seasons.require_wanted(row)
     people.hear_all(row.tenant, said, setup.policy, now)
     charges = _charges(row.tenant, workflow, draft)
     first = _standing(charges, draft)

@@ -37,6 +37,8 @@ def check(tenant: str, decided: Decided, draft: InvoiceDraft, now: datetime) -> 
             reason = f"{workflow} invoices of more than {limit} within an hour"
     if not reason or switches.on_since(tenant, switch_of(workflow), now):
         return
+    if invoices.is_any_rebuilt(tenant):
+        return  # after a recovery messages come again, to explain what Xero has
     if drafting.invoiced_before(tenant, workflow, draft) is None:
         raise Held(f"guard:{tenant}:{workflow}", reason)
 

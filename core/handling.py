@@ -5,6 +5,7 @@ handle → rule → draft or undo → books and answer, in one transaction.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -42,6 +43,9 @@ log = structlog.get_logger()
 
 #: How long a message waits for the tenant's first reads of Xero.
 UNTIL_READY = timedelta(seconds=1)
+
+#: How long a message of a paused season waits before it is looked at again.
+WHILE_PAUSED = timedelta(seconds=20)
 
 #: A plugin that raises may have met a bug that the next start mends; thrice, with
 #: growing waits, then a person is asked.
@@ -99,8 +103,9 @@ class Handler:
         row = inbox.load(inbox_id)
         if row.state != InboxState.ACCEPTED:
             return set()
-        if not self._is_ready(row.tenant) or inbox.is_behind_another(row):
-            self._postpone(row, UNTIL_READY)
+        wait = self._must_wait(row)
+        if wait is not None:
+            self._postpone(row, wait)
             return set()
         with structlog.contextvars.bound_contextvars(message_id=row.message_id):
             try:
@@ -118,6 +123,12 @@ class Handler:
                 self._count_failure(row, error)
         return set()
 
+    def _must_wait(self, row: Inbox) -> timedelta | None:
+        """How long until it is worth another look; None: it may be handled."""
+        if not self._is_ready(row.tenant) or inbox.is_behind_another(row):
+            return UNTIL_READY
+        return WHILE_PAUSED if seasons.is_paused(row.season_id) else None
+
     def _handle(self, row: Inbox) -> Sequence[LaneName]:
         """Decide and commit; the lanes that now have work."""
         envelope = Envelope.model_validate(json.loads(row.body))
@@ -134,7 +145,10 @@ class Handler:
 
     def _follow_rule(self, row: Inbox, envelope: Envelope) -> Sequence[LaneName]:
         decided = self.rules.ask(row.tenant, envelope)
-        workflow, decision, setup = decided.workflow, decided.decision, decided.setup
+        workflow, decision = decided.workflow, decided.decision
+        # A season stands behind what somebody waits for, whatever it is made of.
+        is_awaited = decided.setup.is_awaited and row.season_id is None
+        setup = replace(decided.setup, is_awaited=is_awaited)
         members = list(named_in(decided.data))
         said = Said(row, envelope.time, members, self.settings.bus.groups[0])
         now = self.clock.now()
@@ -153,10 +167,13 @@ class Handler:
     def _require_wanted(
         self, row: Inbox, decided: Decided, draft: InvoiceDraft, now: datetime
     ) -> None:
-        """Raises: Held: a person must look at it first."""
+        """Raises: Held: a person must look at it first. Refused: nobody wants it."""
         if row.season_id is None:
             guards.check(row.tenant, decided, draft, now)
-        elif seasons.planned_for(row.id).get("draft") != draft_hash(draft):
+            return
+        with transaction():
+            seasons.require_wanted(row)
+        if seasons.planned_for(row.id).get("draft") != draft_hash(draft):
             reason = "it would be another invoice than the season's plan says"
             raise Held(f"season:{row.season_id}", reason)
 
@@ -191,7 +208,7 @@ class Handler:
         """It waits for a person, and all of its type with it."""
         now, cause = self.clock.now(), f"{held.cause}:{row.type}"
         with transaction():
-            if not inbox.finish(row.id, InboxState.HELD):
+            if not inbox.hold(row.id, cause):
                 return
             title, tenant = held.reason, row.tenant
             if row.season_id is None:
@@ -223,6 +240,6 @@ class Handler:
                 problems.open_problem("plugin_failed", cause, title, now)
             else:
                 problems.open_problem("message_failed", cause, title, now)
-            if inbox.finish(row.id, InboxState.HELD):
+            if inbox.hold(row.id, cause):
                 answer = answers.held(row, cause, "it could not be handled")
                 outbox.say([answer], tenant=row.tenant, at=now, answers=row)

@@ -22,6 +22,7 @@ from core.db import (
     problems,
     reads,
     recovery,
+    seasons,
     writes,
 )
 from core.db.database import transaction
@@ -228,7 +229,7 @@ class RaiseInvoices(WriteKind):
             message_id=message.in_reply_to,
             intent=element.intent_id,
         )
-        if invoice.undone_by_id:
+        if invoice.undone_by_id or seasons.is_voided(invoice.season_id):
             self._follow(invoice, LaneName.VOIDS, now)
         elif seen.total != invoice.total:
             self._total_differs(invoice, seen, now)

@@ -39,9 +39,8 @@ def retry_messages(rows: Sequence[Inbox], now: datetime) -> None:
 
 def _close_for_nobody(now: datetime) -> None:
     """A problem ends with the last message that it holds."""
-    still_held = {row.type for row in inbox.held()}
     for problem in problems.open_problems():
-        if problem.kind in HOLDING and _type_of(problem) not in still_held:
+        if problem.kind in HOLDING and not _held_rows(problem):
             problems.close_problem(problem.cause, now)
 
 
@@ -66,7 +65,7 @@ def held_by(cause: str) -> list[Inbox]:
     """
     for problem in problems.open_problems():
         if problem.cause == cause and problem.kind in HOLDING:
-            return [row for row in inbox.held() if row.type == _type_of(problem)]
+            return _held_rows(problem)
     raise NothingToRetry(f"{cause}: no open problem of this cause holds messages")
 
 
@@ -103,8 +102,18 @@ def _ask_again(problem: Problem, lane: LaneName, now: datetime) -> None:
 
 
 def _retry_held(problem: Problem, now: datetime, settings: Settings) -> None:
-    rows = [row for row in inbox.held() if row.type == _type_of(problem)]
-    retry_messages([row for row in rows if not inbox.is_overtaken(row)], now)
+    rows = [row for row in _held_rows(problem) if not inbox.is_overtaken(row)]
+    retry_messages(rows, now)
+
+
+def _held_rows(problem: Problem) -> list[Inbox]:
+    """Messages that wait for this; of older books, those of its type."""
+    return [
+        row
+        for row in inbox.held()
+        if row.held_for == problem.cause
+        or (not row.held_for and row.type == _type_of(problem))
+    ]
 
 
 def _approve(problem: Problem, now: datetime, settings: Settings) -> None:

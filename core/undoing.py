@@ -4,7 +4,15 @@ from datetime import datetime
 
 from core import answers, invoice_messages, people
 from core.contacts import waiting
-from core.db import contact_links, inbox, invoices, outbox, problems, writes
+from core.db import (
+    contact_links,
+    inbox,
+    invoices,
+    outbox,
+    problems,
+    seasons,
+    writes,
+)
 from core.db.database import atomically
 from core.db.inbox import InboxState
 from core.db.invoices import InvoiceState
@@ -42,6 +50,7 @@ def commit_undo(
     """
     if not inbox.finish(row.id, InboxState.DONE):
         return
+    seasons.require_wanted(row)
     latest = invoices.latest_round(row.tenant, workflow, undo.subject, undo.charge)
     if latest is not None:
         _lock_people(latest.invoice.payer_member_id, row, said)

@@ -14,10 +14,23 @@ from core.waking import LaneName
 DAY = timedelta(hours=24, seconds=5)
 
 
+def _by_us(tenant: Any, since: Any, *columns: Any) -> Any:
+    """Not by whoever made an invoice that we took over."""
+    of_email = (Write.invoice == Invoice.id) & (Write.kind == LaneName.EMAILS)
+    return (
+        Invoice.select(*columns)
+        .join(Write, on=of_email)
+        .where(
+            (Invoice.tenant == tenant)
+            & (Invoice.emailed_at > since)
+            & (Write.state == WriteState.DONE)
+        )
+    )
+
+
 @statement
 def _sent(tenant: Slot, since: Slot) -> Any:
-    sent = (Invoice.tenant == tenant) & (Invoice.emailed_at > since)
-    return Invoice.select(fn.COUNT(Invoice.id)).where(sent)
+    return _by_us(tenant, since, fn.COUNT(Invoice.id))
 
 
 def sent_since(tenant: str, since: datetime) -> int:
@@ -44,8 +57,7 @@ def room_at(tenant: str, most: int, now: datetime) -> datetime | None:
     if too_many <= 0:
         return None
     oldest = (
-        Invoice.select(Invoice.emailed_at)
-        .where((Invoice.tenant == tenant) & (Invoice.emailed_at > now - DAY))
+        _by_us(tenant, now - DAY, Invoice.emailed_at)
         .order_by(Invoice.emailed_at)
         .offset(too_many - 1)
         .limit(1)

@@ -110,6 +110,16 @@ def finish(row_id: int, state: InboxState) -> bool:
     return _finish.changed(row=row_id, state=state) > 0
 
 
+def hold(row_id: int, cause: str) -> bool:
+    """It waits for a person, as the problem of this cause says; False as above."""
+    held = (
+        Inbox.update(state=InboxState.HELD, due_at=None, held_for=cause[:255])
+        .where((Inbox.id == row_id) & (Inbox.state == InboxState.ACCEPTED))
+        .execute()
+    )
+    return bool(held)
+
+
 def held(message_id: str | None = None) -> list[Inbox]:
     """Messages that wait for a person; those of one id, whatever their source."""
     query = Inbox.select().where(Inbox.state == InboxState.HELD)
@@ -141,14 +151,14 @@ def give_up(row_id: int) -> bool:
     )
 
 
-def about(row: Inbox) -> list[Inbox]:
-    """Messages of its type about its subject that were taken, oldest first."""
-    taken = (InboxState.ACCEPTED, InboxState.DONE)
+def done_about(row: Inbox) -> list[Inbox]:
+    """Earlier messages of its type about its subject that are done, oldest first."""
     query = Inbox.select().where(
         (Inbox.tenant == row.tenant)
         & (Inbox.subject == row.subject)
         & (Inbox.type == row.type)
-        & Inbox.state.in_(taken)
+        & (Inbox.state == InboxState.DONE)
+        & (Inbox.id < row.id)
     )
     return list(query.order_by(Inbox.id))
 

@@ -156,6 +156,12 @@ def rebuilt(tenant: str, reference: str | None = None) -> list[Invoice]:
     return list(query.order_by(Invoice.number))
 
 
+def is_any_rebuilt(tenant: str) -> bool:
+    """Whether any invoice waits for the message that explains it, after a recovery."""
+    is_rebuilt = (Invoice.tenant == tenant) & (Invoice.state == InvoiceState.REBUILT)
+    return bool(Invoice.select().where(is_rebuilt).exists())
+
+
 def unraised(tenant: str, reference: str) -> Invoice | None:
     """The oldest invoice of this Reference that Xero has not, as far as we know."""
     on_its_way = (
@@ -272,6 +278,7 @@ def _unplanned(tenant: Any, workflow: Any, since: Any) -> Any:
         & (Invoice.workflow == workflow)
         & (Invoice.created_at > since)
         & Invoice.season.is_null()
+        & Invoice.asked_by.is_null(False)
     )
 
 

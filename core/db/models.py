@@ -103,6 +103,8 @@ class Inbox(Table):
     tenant = CharField(default="")
     body = TextField()
     state = CharField()
+    #: The cause of the problem that holds it, or held it last.
+    held_for = CharField(max_length=255, default="")
     season_id: int | None
     season = RowField(Season, null=True, on_delete="RESTRICT")
     received_at = MomentField()

@@ -53,6 +53,15 @@ def _find(message_id: Slot) -> Any:
     return Outbox.select().where(Outbox.message_id == message_id)
 
 
+def unanswered_by(message_type: str, rows: Sequence[Inbox]) -> list[Inbox]:
+    """Those after the last one that was answered with a message of this type."""
+    answered = Outbox.select(Outbox.answers).where(
+        (Outbox.type == message_type) & Outbox.answers.in_([row.id for row in rows])
+    )
+    last = max((found.answers_id for found in answered), default=0)
+    return [row for row in rows if row.id > last]
+
+
 def say_again(answered: Inbox) -> None:
     """Send the answers to a message once more, with their first ids."""
     Outbox.update(stream_id=None).where(Outbox.answers == answered).execute()

@@ -10,9 +10,11 @@ from peewee import fn
 from core.db.database import transaction
 from core.db.inbox import InboxState
 from core.db.invoices import InvoiceState
-from core.db.models import Inbox, Intent, Invoice, Season, SeasonItem, Write
+from core.db.models import Inbox, Intent, Invoice, Lane, Season, SeasonItem, Write
+from core.db.proxy import proxy
 from core.db.statement import Slot, insert_once, statement
 from core.db.writes import WriteState
+from core.errors import Refused
 from core.waking import LaneName
 
 
@@ -84,6 +86,50 @@ def open_one(tenant: str) -> Season | None:
     return running(tenant) or paused(tenant)
 
 
+@statement
+def _locked(season: Slot) -> Any:
+    query = Season.select().where(Season.id == season)
+    # Many messages of a season are handled at once; whoever ends it waits for them.
+    return query.for_update("FOR SHARE") if proxy.obj.for_update else query
+
+
+def state_of(season_id: int) -> SeasonState:
+    """Its state, which nobody changes until the commit."""
+    return SeasonState(_locked.one(season=season_id).state)
+
+
+def require_wanted(row: Inbox) -> None:
+    """Whether a season that has been ended asked for this, in the caller's transaction.
+
+    Raises:
+        Refused: it has.
+    """
+    if row.season_id is None:
+        return
+    state = state_of(row.season_id)
+    if state in (SeasonState.CANCELLED, SeasonState.VOIDED):
+        raise Refused(f"its season was {state}")
+
+
+def is_voided(season_id: int | None) -> bool:
+    return season_id is not None and state_of(season_id) is SeasonState.VOIDED
+
+
+def is_paused(season_id: int | None) -> bool:
+    if season_id is None:
+        return False
+    with transaction():
+        return state_of(season_id) is SeasonState.PAUSED
+
+
+def lock_tenant(tenant: str) -> None:
+    """One person at a time starts a season, until the commit."""
+    query = Lane.select().where(
+        (Lane.tenant == tenant) & (Lane.name == LaneName.SEASON)
+    )
+    list(query.for_update() if proxy.obj.for_update else query)
+
+
 def move(season: Season, to: SeasonState, *, ended_at: datetime | None = None) -> bool:
     """Change its state; False if somebody else has changed it meanwhile."""
     changed = (
@@ -107,7 +153,17 @@ def next_items(season_id: int, limit: int) -> list[SeasonItem]:
     return list(query.order_by(SeasonItem.position).limit(limit))
 
 
-def release(item: SeasonItem, inbox: Inbox | None) -> None:
+def claim(item: SeasonItem) -> bool:
+    """It is about to be sent out; False if somebody was faster, or it was cancelled."""
+    claimed = (
+        SeasonItem.update(state=ItemState.RELEASED)
+        .where((SeasonItem.id == item.id) & (SeasonItem.state == ItemState.WAITING))
+        .execute()
+    )
+    return bool(claimed)
+
+
+def sent_out(item: SeasonItem, inbox: Inbox | None) -> None:
     """It is in the inbox; or it is not taken, because the platform sent it itself."""
     state = ItemState.LEFT_OUT if inbox is None else ItemState.RELEASED
     SeasonItem.update(state=state, inbox=inbox).where(
@@ -180,16 +236,23 @@ def count_emailed(season_id: int) -> int:
     return int(query.count())
 
 
-def count_under_way(season: Season) -> int:
-    """Messages that were sent out, and invoices that are not raised and e-mailed."""
+def count_under_way(season: Season, *, is_mailed: bool) -> int:
+    """Messages that were sent out, and invoices that are not raised and e-mailed.
+
+    An e-mail that is held back, for a person or until its contact is corrected, holds
+    up nobody else; nor does any where e-mails are paused (``is_mailed``).
+    """
     unhandled = Inbox.select().where(
         (Inbox.season == season.id) & (Inbox.state == InboxState.ACCEPTED)
     )
     unraised = Invoice.select().where(
         (Invoice.season == season.id) & Invoice.state.in_(ON_THEIR_WAY)
     )
-    unsent = _writes_of(season, (LaneName.EMAILS,), WriteState.DUE, WriteState.CLAIMED)
-    return int(unhandled.count() + unraised.count() + unsent.count())
+    unsent = _writes_of(
+        season, (LaneName.EMAILS,), WriteState.DUE, WriteState.CLAIMED
+    ).where(Write.due_at.is_null(False) | (Write.state == WriteState.CLAIMED))
+    mailing = unsent.count() if is_mailed else 0
+    return int(unhandled.count() + unraised.count() + mailing)
 
 
 def _writes_of(season: Season, kinds: Sequence[str], *states: WriteState) -> Any:
@@ -238,6 +301,8 @@ def without_paused(tenant: str, due: Sequence[Write]) -> Sequence[Write]:
     ids = [element.id for element in due if element.invoice_id in held]
     if ids:
         with transaction():
+            if state_of(season.id) is not SeasonState.PAUSED:
+                return due  # it goes on since a moment ago
             Write.update(held_by=_holder(season.id)).where(
                 Write.id.in_(ids) & (Write.state == WriteState.DUE)
             ).execute()

@@ -354,7 +354,9 @@ def next_due(tenant: str, kind: str, *, is_awaited: bool = False) -> datetime | 
 def _lock_due(ids: list[Slot]) -> Any:
     query = (
         Write.select()
-        .where(Write.id.in_(ids) & (Write.state == WriteState.DUE))
+        .where(
+            Write.id.in_(ids) & (Write.state == WriteState.DUE) & (Write.held_by == "")
+        )
         .order_by(Write.due_at, Write.id)
     )
     return query.for_update() if proxy.obj.for_update else query

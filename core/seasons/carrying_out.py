@@ -8,14 +8,18 @@ from typing import Any
 from core import undoing
 from core.clock import Clock
 from core.db import lanes, seasons
-from core.db.database import transaction
+from core.db.database import atomically, transaction
 from core.db.invoices import InvoiceState
 from core.db.models import Season
 from core.db.seasons import ItemState, SeasonState
 from core.errors import SettledError
+from core.messages import is_keepable
 from core.seasons.bill import Bill
 from core.seasons.planning import Outcome, Plan
 from core.waking import LaneName
+
+#: Of a season's name.
+LONGEST_NAME = 100
 
 #: Told how many of how many are done.
 Progress = Callable[[int, int], None]
@@ -66,7 +70,12 @@ class Seasons:
         """
         if not plan.sent:
             raise SeasonRefused("nothing of it can be sent out")
+        if not 0 < len(name) <= LONGEST_NAME or not is_keepable(name):
+            raise SeasonRefused(f"a name has 1 to {LONGEST_NAME} characters")
         with transaction():
+            lanes.ensure(self.tenant, [LaneName.SEASON.value])
+        with transaction():
+            seasons.lock_tenant(self.tenant)
             other = seasons.open_one(self.tenant)
             if other is not None:
                 raise SeasonRefused(f"season {other.name} has not ended")
@@ -82,7 +91,6 @@ class Seasons:
             )
             if season is None:
                 raise SeasonRefused(f"there was a season {name} before")
-            lanes.ensure(self.tenant, [LaneName.SEASON.value])
             lanes.ask(self.tenant, LaneName.SEASON, now, now)
         return season
 
@@ -93,24 +101,27 @@ class Seasons:
             raise SeasonRefused(f"there is no season {name}")
         return season
 
+    @atomically
     def pause(self, name: str) -> None:
-        """Nothing of it leaves any more but a call that is on its way."""
+        """None of its invoices and e-mails leaves, but by a call that is on its way."""
         season = self._of_state(name, SeasonState.RUNNING)
-        with transaction():
-            _moved(season, SeasonState.PAUSED)
-            seasons.hold_back(season)
+        _moved(season, SeasonState.PAUSED)
+        seasons.hold_back(season)
 
+    @atomically
     def resume(self, name: str) -> None:
         season = self._of_state(name, SeasonState.PAUSED)
-        with transaction():
-            _moved(season, SeasonState.RUNNING)
-            seasons.let_go(season)
-            now = self.clock.now()
-            lanes.ask(self.tenant, LaneName.SEASON, now, now)
+        _moved(season, SeasonState.RUNNING)
+        seasons.let_go(season)
+        now = self.clock.now()
+        lanes.ask(self.tenant, LaneName.SEASON, now, now)
 
     def cancel(self, name: str, progress: Progress) -> Undone:
-        """What has not been sent to Xero never is; the rest stays as it is."""
-        season = self._of_state(name, *seasons.OPEN)
+        """What has not been sent to Xero never is; the rest stays as it is.
+
+        May be run again, if it was interrupted.
+        """
+        season = self._of_state(name, *seasons.OPEN, SeasonState.CANCELLED)
         unsent = self._end(season, SeasonState.CANCELLED)
         taken_back = self._take_back(season, progress)
         with transaction():
@@ -124,7 +135,9 @@ class Seasons:
         unsent = self._end(season, SeasonState.VOIDED)
         taken_back = self._take_back(season, progress)
         raised = seasons.invoices_of(season.id, InvoiceState.RAISED)
-        kept: dict[str, int] = {}
+        on_their_way = seasons.invoices_of(season.id, InvoiceState.READY)
+        # Each is voided as soon as Xero has answered for it.
+        kept = {"on its way, and void then": len(on_their_way)} if on_their_way else {}
         voided = 0
         for number, invoice in enumerate(raised, 1):
             why = undoing.void_unpaid(invoice.id, self.clock.now())
@@ -177,7 +190,7 @@ def _items(plan: Plan, bodies: Sequence[bytes]) -> list[Mapping[str, Any]]:
         {
             "position": position,
             "message_id": each.message_id[:255],
-            "body": bodies[each.position - 1].decode(errors="replace"),
+            "body": _kept(bodies[each.position - 1]),
             "planned": {k: v for k, v in each.as_data().items() if k != "lines"},
             "state": ItemState.LEFT_OUT
             if each.outcome is Outcome.OBSTACLE
@@ -185,6 +198,11 @@ def _items(plan: Plan, bodies: Sequence[bytes]) -> list[Mapping[str, Any]]:
         }
         for position, each in enumerate([*plan.sent, *left_out], 1)
     ]
+
+
+def _kept(body: bytes) -> str:
+    """As every database keeps it; what has to be replaced is in no good message."""
+    return body.decode(errors="replace").replace("\0", "\ufffd")
 
 
 def _summary(plan: Plan, bill: Bill) -> Mapping[str, Any]:

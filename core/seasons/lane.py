@@ -6,10 +6,11 @@ import structlog
 
 from core.accepting import Door
 from core.clock import Clock
-from core.db import lanes, seasons
+from core.db import lanes, seasons, switches
 from core.db.database import transaction
 from core.db.models import Season, SeasonItem
 from core.db.seasons import SeasonState
+from core.email_writes import EMAILS_PAUSED
 from core.errors import Refused
 from core.message_reading import Entry
 from core.seasons.bill import BLOCK
@@ -40,7 +41,11 @@ class SeasonLane:
         started = self.clock.now()
         season = seasons.running(tenant)
         if season is not None:
-            under_way = seasons.count_under_way(season)
+            # A pause that was overtaken by its end may have held back something since.
+            with transaction():
+                seasons.let_go(season)
+            is_mailed = switches.on_since(tenant, EMAILS_PAUSED, started) is None
+            under_way = seasons.count_under_way(season, is_mailed=is_mailed)
             if under_way <= NEARLY_GONE and not self._send_out(season, under_way):
                 season = None
         next_at = None if season is None else self._next_look(tenant, started)
@@ -63,6 +68,8 @@ class SeasonLane:
         if not items:
             return under_way > 0 or not self._end(season)
         with transaction():
+            if seasons.state_of(season.id) is not SeasonState.RUNNING:
+                return False
             taken = [self._send(season, item) for item in items]
         self.waker.messages([row_id for row_id in taken if row_id is not None])
         self.waker.relay()
@@ -70,16 +77,18 @@ class SeasonLane:
 
     def _send(self, season: Season, item: SeasonItem) -> int | None:
         """The inbox row that is to be handled; None: there is none."""
+        if not seasons.claim(item):
+            return None
         entry = Entry(f"season:{season.id}:{item.position}", item.body.encode())
         try:
             reader = self.door.reader
             envelope, _ = reader.read(entry, reader.parse(entry))
         except Refused as refusal:
             log.warning("season.refused", item=item.id, reason=refusal.reason)
-            seasons.release(item, None)
+            seasons.sent_out(item, None)
             return None
         row = self.door.take(envelope, season.tenant, season)
-        seasons.release(item, row)
+        seasons.sent_out(item, row)
         return None if row is None else int(row.id)
 
     def _end(self, season: Season) -> bool:

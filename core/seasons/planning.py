@@ -26,7 +26,7 @@ from core.matching.contact import MirrorContact
 from core.matching.verdict import Ambiguous, Match, Matched, MatchRule
 from core.members import Member
 from core.message_reading import Entry, MessageReader
-from core.messages import Envelope, hash_of
+from core.messages import Envelope, hash_of, is_keepable
 from core.money import plain
 from core.registry import PluginFailed, Registry
 from core.rule_asking import Decided, RuleAsking
@@ -75,7 +75,7 @@ class Planned:
     """One message.
 
     Args:
-        position: its line in the file, from 1.
+        position: its place among the messages, from 1.
         message_type: as sent; empty where it could not be read.
         field: what is wrong, where the obstacle is about a field.
         contact_rule: by which rule the contact fits, or why there is a doubt.
@@ -313,6 +313,9 @@ class Planner:
         except Refused as refusal:
             named = _named(position, parsed)
             return _blocked(named, Obstacle.REJECTED, refusal.reason, refusal.field)
+        except Exception as error:  # noqa: BLE001 a plugin's model may raise anything
+            named = _named(position, parsed)
+            return _blocked(named, Obstacle.PLUGIN_FAILED, repr(error))
         named = _named(position, parsed)
         if alias != tenant:
             return _blocked(named, Obstacle.OTHER_TENANT, f"it is for {alias}")
@@ -484,4 +487,7 @@ def _named(position: int, parsed: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """As it can be printed and kept."""
+    if not isinstance(value, str):
+        return ""
+    return value if is_keepable(value) else ascii(value)

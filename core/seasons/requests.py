@@ -1,6 +1,7 @@
 """Answering ``season.plan_requested``: a plan by message."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from core import answers
@@ -18,6 +19,11 @@ from core.seasons.bill import Bill, NeverEnds, bill
 from core.seasons.pacing import pace_of
 from core.seasons.planning import Outcome, Plan, Planned, Planner, blocks
 from core.settings import Settings
+
+PLANNED = "season.planned"
+
+#: A plan of the longest season takes a minute.
+PLANNED_WITHIN = timedelta(minutes=10)
 
 #: Obstacles that an answer lists, so that it is no longer than what was asked.
 LISTED_AT_MOST = 200
@@ -45,6 +51,8 @@ class PlanAnswering:
         if len(parts) < asked.parts:
             self._say(row, "part_kept")
             return
+        with transaction():  # or it would be woken again, and planned twice
+            inbox.postpone(row.id, self.clock.now() + PLANNED_WITHIN)
         plan = self.planner.plan(row.tenant, [b for _, b in sorted(_bodies(parts))])
         left = self.counter.remaining(row.tenant, self.settings.quota.policy())
         now = self.clock.now()
@@ -64,9 +72,12 @@ class PlanAnswering:
 
 
 def _parts(row: Inbox, asked: PlanRequested) -> dict[int, PlanRequested]:
-    """Those of this season that have come so far, the newest of each number."""
+    """Those of this request that have come so far, the newest of each number.
+
+    Whoever is the last to be handled has them all; earlier plans have used theirs up.
+    """
     found = {}
-    for other in inbox.about(row):
+    for other in [*outbox.unanswered_by(PLANNED, inbox.done_about(row)), row]:
         part = PlanRequested.model_validate(json.loads(other.body)["data"])
         if part.parts == asked.parts:
             found[part.part] = part
@@ -85,7 +96,7 @@ def _bodies(parts: dict[int, PlanRequested]) -> list[tuple[tuple[int, int], byte
 def _planned(row: Inbox, plan: Plan, cost: Bill) -> OutboundMessage:
     blocked = [e for e in plan.planned if e.outcome is Outcome.OBSTACLE]
     return OutboundMessage(
-        type="season.planned",
+        type=PLANNED,
         subject=row.subject or row.message_id,
         data={
             "plan": plan.digest,

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from core.db import problems, switches
 from core.db.database import transaction
+from core.db.models import Inbox
 from core.email_writes import EMAILS_PAUSED
 from core.retrying import held_by, reject_messages, retry_problem
 from tests.end_to_end.conftest import MakeWorld
@@ -134,3 +135,21 @@ def test_e_mails_can_be_paused_alone(make_world: MakeWorld) -> None:
         assert switches.turn_off("main", EMAILS_PAUSED)
     world.jump(61)
     world.hear_answer(asked, "invoice.emailed")
+
+
+def test_only_what_the_guard_holds_is_rejected_with_it(make_world: MakeWorld) -> None:
+    world = guarded(make_world, guard_invoices_per_hour=1)
+    world.invoiced(renewal_due())
+    asked = [renewal_due() for _ in range(2)]
+    world.publish(*asked)
+    for one in asked:
+        world.hear_answer(one, "message.held")
+    with transaction():
+        of_a_season = Inbox.message_id == asked[0]["id"]
+        Inbox.update(held_for="season:9:membership.renewal_due").where(
+            of_a_season
+        ).execute()
+        assert reject_messages(held_by(CAUSE), "a wrong run", world.clock.now()) == 1
+    world.hear_answer(asked[1], "message.rejected")
+    world.quiet()
+    assert "message.rejected" not in world.answers(asked[0]["id"])

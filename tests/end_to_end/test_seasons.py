@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from core.db import seasons
+from core.db import seasons, switches
 from core.db.database import transaction
 from core.db.models import Season
 from core.db.seasons import SeasonState
+from core.email_writes import EMAILS_PAUSED
+from core.messages import read_envelope
 from core.quota import Left
 from core.seasons.bill import Bill, bill
 from core.seasons.carrying_out import SeasonRefused, Seasons, Undone
@@ -425,3 +427,94 @@ def test_what_is_held_back_is_not_due(world: World) -> None:
     assert world.invoices == []
     them(world).resume("2027")
     world.hear_all(1, "invoice.emailed")
+
+
+# -- at the same moment ----------------------------------------------------------------
+
+
+def test_what_is_handed_over_while_a_season_is_cancelled_is_not_invoiced(
+    world: World,
+) -> None:
+    start(world, [renewal_due(raise_on="2026-11-25")])
+    them(world).cancel("2027", no_progress)
+    late = renewal_due()
+    with transaction():
+        row = world.daemon.accepting.take(
+            read_envelope(late), "main", seasons.find("main", "2027")
+        )
+    assert row is not None
+    world.daemon.waker.messages([row.id])
+    refused = world.hear_answer(late, "message.rejected")
+    assert refused["data"]["reason"] == "its season was cancelled"
+    world.quiet()
+    assert world.invoices == []
+
+
+def test_what_is_on_its_way_when_a_season_is_voided_is_void_in_the_end(
+    world: World,
+) -> None:
+    world.xero.control.fault("slow", method="PUT", path="/Invoices", delay_s=20)
+    asked = renewal_due()
+    start(world, [asked])
+    world.wait(lambda: world.is_under_way("PUT", "/Invoices"), "the call")
+    undone = them(world).void("2027", no_progress)
+    assert undone.kept == {"on its way, and void then": 1}
+    world.jump(20)
+    world.hear("invoice.voided", asked["subject"])
+    world.quiet()
+    assert world.ledger["emails"] == []
+
+
+def test_a_cancellation_may_be_run_again(world: World) -> None:
+    start(world, [renewal_due(raise_on="2026-11-25") for _ in range(3)])
+    world.quiet()
+    assert them(world).cancel("2027", no_progress).taken_back == 3
+    again = them(world).cancel("2027", no_progress)
+    assert (again.unsent, again.taken_back) == (0, 0)
+
+
+def test_paused_e_mails_hold_up_no_season(world: World) -> None:
+    with transaction():
+        switches.turn_on("main", EMAILS_PAUSED, "finance", world.clock.now())
+    start(world, [renewal_due() for _ in range(70)])
+    run_to_its_end(world)
+    assert len(world.invoices) == 70
+    assert world.ledger["emails"] == []
+
+
+def test_parts_that_come_together_are_planned_once(world: World) -> None:
+    parts = [
+        message(
+            "season.plan_requested",
+            "2028",
+            {"messages": [renewal_due()], "part": number, "parts": 3},
+        )
+        for number in (1, 2, 3)
+    ]
+    world.publish(*parts)
+    for part in parts:
+        world.hear_answer(part, "message.done")
+    world.quiet()
+    (told,) = world.told("season.planned")
+    assert told["data"]["outcomes"]["invoice"] == 3
+
+
+def test_an_outcome_is_found_though_bulk_has_to_wait_for_its_hours(
+    make_world: MakeWorld,
+) -> None:
+    # It is ten o'clock there.
+    world = make_world(tables={"quota": {"bulk_hours": "08:00-10:05"}})
+    known = renewal_due()
+    world.invoiced(known)
+    world.xero.control.fault("500_after", method="PUT", path="/Invoices")
+    asked = renewal_due(known["data"]["member"], subject="another")
+    world.publish(asked)
+    world.wait(lambda: world.has_unknown("invoices"), "an unknown outcome")
+    world.jump(360)
+    late = renewal_due(known["data"]["member"], subject="a third")
+    world.publish(late)
+    world.hear_answer(late, "message.accepted")
+    world.jump(180)
+    world.hear_answer(asked, "invoice.raised")
+    world.quiet()
+    assert "invoice.raised" not in world.answers(late["id"])

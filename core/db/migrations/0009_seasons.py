@@ -73,6 +73,7 @@ def up(migrator, db):
 
     migrator.migrate(
         migrator.add_column("inbox", "season_id", belongs()),
+        migrator.add_column("inbox", "held_for", CharField(max_length=255, default="")),
         migrator.add_column("invoice", "season_id", belongs()),
         migrator.add_column("invoice", "is_awaited", BooleanField(default=False)),
         migrator.add_column("intent", "is_awaited", BooleanField(default=False)),
@@ -100,6 +101,7 @@ def down(migrator, db):
         migrator.drop_column("intent", "is_awaited"),
         migrator.drop_column("invoice", "is_awaited"),
         migrator.drop_column("invoice", "season_id"),
+        migrator.drop_column("inbox", "held_for"),
         migrator.drop_column("inbox", "season_id"),
         migrator.drop_table("switch"),
         migrator.drop_table("season_item"),
