@@ -71,6 +71,11 @@ class WebhookReceiver:
             is_emailed = event.resource_id in emailed
             due_at = self._when_to_read(event, invoice, now, is_emailed=is_emailed)
             if due_at is not None:
+                if invoice is not None:
+                    # The echo of a write that came before its outcome was recorded:
+                    # with it an e-mail's echo would look like something else.
+                    echo_until = invoice.xero_updated_at
+                    reads.forget_echo(tenant, event.resource_id, echo_until)
                 reads.ask(
                     tenant, event.resource_id, due_at, now, event_at=event.event_at
                 )
