@@ -253,7 +253,7 @@ def season_data(found: Progressed) -> Mapping[str, Any]:
 @tenant_option
 @config_option
 def pause_season(name: str, tenant: str | None, config: Path | None) -> None:
-    """Stop it, but for a call that is on its way, until it is resumed."""
+    """Send none of its invoices and e-mails until it is resumed."""
     _desk(config, tenant).pause(name)
     click.echo(f"{name} is paused")
 
