@@ -103,10 +103,11 @@ class EmailInvoices(WriteKind):
             )
             return
         writes.finish(element, WriteState.DONE)
+        # What was told of its creation is no echo of the e-mail.
+        xero_id = invoice.xero_id or ""
+        reads.forget_echo(invoice.tenant, xero_id, invoice.xero_updated_at)
         echo_until = outcome.record + ECHO_MARGIN
-        came = reads.put_off_echo(
-            invoice.tenant, invoice.xero_id or "", echo_until, now
-        )
+        came = reads.put_off_echo(invoice.tenant, xero_id, echo_until, now)
         invoices.note_email(invoice.id, now, None if came else echo_until)
         outbox.say(
             [invoice_messages.emailed(invoice)],
